@@ -1,0 +1,1 @@
+"""The collector: receive, decode, deliver, account."""

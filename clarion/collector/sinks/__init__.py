@@ -1,0 +1,1 @@
+"""Where flows are delivered, by URI."""

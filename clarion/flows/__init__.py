@@ -1,0 +1,1 @@
+"""The flow columns: schema, normalisation to it, and the text of addresses."""

@@ -1,0 +1,1 @@
+"""The load generator: synthetic exporters whose every record is known."""

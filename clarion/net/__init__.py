@@ -1,0 +1,1 @@
+"""Sockets and capture files: where datagrams come from and go to. The only ctypes."""

@@ -1,0 +1,1 @@
+"""How many instances, cores, octets of memory and buffer: numbers only."""

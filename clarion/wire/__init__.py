@@ -1,0 +1,1 @@
+"""The pure codec: octets <-> columns. No I/O, clock, thread or log; numpy only."""
