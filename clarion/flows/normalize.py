@@ -97,10 +97,10 @@ class Normalizer:
         """Work out which columns a layout has and how each is read."""
         plan: dict[str, Column] = {
             "switch_id": _switch_id(layout, from_ip=self._switch_id_from_ip),
-            "observation_domain": lambda r: pa.array(r.headers.domain[r.datagram]),
+            "observation_domain": lambda r: _array(r.headers.domain[r.datagram]),
             "export_time": lambda r: _times(r.headers.export_ms[r.datagram], None),
             "receive_time": lambda r: _times(r.headers.receive_ms[r.datagram], None),
-            "protocol_version": lambda r: pa.array(r.headers.version[r.datagram].astype(np.uint8)),
+            "protocol_version": lambda r: _array(r.headers.version[r.datagram].astype(np.uint8)),
         }
         for name, elements in _UNSIGNED.items():
             position = _first_integer(layout, elements)
@@ -134,6 +134,11 @@ class Normalizer:
         return known.slice(0, rows)
 
 
+def _array(values: Any, *, type: Any = None, mask: NDArray[np.bool_] | None = None) -> Array:  # noqa: A002
+    made: Array = _arrow.array(values, type=type, mask=mask)
+    return made
+
+
 def _sized(layout: Layout, element: int, length: int) -> int:
     """Return the position of the first such element of the given length, else -1."""
     for position in layout.positions.get((PEN_IANA, element), ()):
@@ -152,15 +157,16 @@ def _first_integer(layout: Layout, elements: Iterable[tuple[int, int]]) -> int:
 
 def _unsigned(position: int, kind: pa.DataType) -> Column:
     """An unsigned column; a value its type cannot hold is null."""
-    wanted: np.dtype[np.unsignedinteger[Any]] = np.dtype(kind.to_pandas_dtype())
+    as_numpy: Any = kind.to_pandas_dtype()
+    wanted = np.dtype(as_numpy)
     most = np.iinfo(wanted).max
 
     def read(records: Records) -> Array:
         value = records.unsigned(position)
         if value.dtype.itemsize <= wanted.itemsize:
-            return pa.array(value.astype(wanted, copy=False))
+            return _array(value.astype(wanted, copy=False))
         over = value > most
-        return pa.array(value.astype(wanted), mask=over if over.any() else None)
+        return _array(value.astype(wanted), mask=over if over.any() else None)
 
     return read
 
@@ -169,7 +175,7 @@ def _v5_sampling(records: Records) -> Array:
     """The low 14 bits of the v5 header's sampling field; 0 says nothing."""
     interval = (records.headers.sampling & 0x3FFF).astype(np.uint32)[records.datagram]
     unknown = interval == 0
-    return pa.array(interval, mask=unknown if unknown.any() else None)
+    return _array(interval, mask=unknown if unknown.any() else None)
 
 
 def _address(v4: int, v6: int) -> Column | None:
@@ -237,7 +243,7 @@ def _mac(position: int) -> Column:
 
 
 def _times(millis: NDArray[np.int64], unknown: NDArray[np.bool_] | None) -> Array:
-    return pa.array(millis, type=FLOW_SCHEMA.field("flow_start").type, mask=unknown)
+    return _array(millis, type=FLOW_SCHEMA.field("flow_start").type, mask=unknown)
 
 
 def _switch_id(layout: Layout, *, from_ip: bool) -> Column:
@@ -248,8 +254,8 @@ def _switch_id(layout: Layout, *, from_ip: bool) -> Column:
     if told is not None:
 
         def named(records: Records) -> Array:
-            encoded: Array = told(records).dictionary_encode().cast(SWITCH_ID_TYPE)
-            return encoded
+            encoded: Any = told(records).dictionary_encode()
+            return _arrow.array(encoded.cast(SWITCH_ID_TYPE))
 
         return named
 
