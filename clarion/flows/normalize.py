@@ -254,8 +254,9 @@ def _switch_id(layout: Layout, *, from_ip: bool) -> Column:
     if told is not None:
 
         def named(records: Records) -> Array:
-            encoded: Any = told(records).dictionary_encode()
-            return _arrow.array(encoded.cast(SWITCH_ID_TYPE))
+            text: Any = told(records)
+            encoded: Array = text.dictionary_encode().cast(SWITCH_ID_TYPE)
+            return encoded
 
         return named
 
