@@ -100,7 +100,7 @@ def read_headers(
     count = reader.u16(start + 2)
     if ipfix.any():
         usable[ipfix] = np.minimum(length, count)[ipfix]
-        over = np.flatnonzero(ipfix & (count > length))
+        over = np.flatnonzero(ipfix & (count > length) & (length >= IPFIX_HEADER))
         faults.add(Fault.LENGTH_MISMATCH, over, np.full(len(over), 2))
     bad = (code == 0) | (usable < _SIZE[code])
     if bad.any():
