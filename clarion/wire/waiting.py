@@ -5,7 +5,6 @@ Bounded in octets and in time; when it is full, what comes is given up at once, 
 without templates costs neither memory nor time.
 """
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ class WaitingSet(NamedTuple):
 
 
 class WaitingRoom:
-    """Data sets by template key, oldest first."""
+    """Data sets by template key, each key's in order of arrival."""
 
     # Memory held by a kept set beside its body, estimated.
     OVERHEAD = 2500
@@ -33,7 +32,8 @@ class WaitingRoom:
         self.octets = 0
         self._max_octets = max_octets
         self._max_age_ms = max_age_ms
-        self._sets: OrderedDict[int, list[WaitingSet]] = OrderedDict()
+        self._looked_ms = 0
+        self._sets: dict[int, list[WaitingSet]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._sets)
@@ -56,11 +56,15 @@ class WaitingRoom:
 
     def expire(self, now_ms: int) -> int:
         """Forget the sets received more than the maximum age before `now_ms`; return how many."""
+        if now_ms - self._looked_ms < self._max_age_ms // 16:
+            return 0
+        self._looked_ms = now_ms
         limit = now_ms - self._max_age_ms
         gone = 0
-        while self._sets:
-            key, sets = next(iter(self._sets.items()))
-            if int(sets[0].header.receive_ms[0]) >= limit:
-                break
-            gone += len(self.release(key))
+        for key, sets in list(self._sets.items()):
+            young = [waiting for waiting in sets if waiting.header.receive_ms[0] >= limit]
+            if len(young) < len(sets):
+                gone += len(self.release(key)) - len(young)
+                for waiting in young:
+                    self.keep(key, waiting)
         return gone
