@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 class Fault(IntEnum):
     """A way in which a datagram breaks its format."""
 
-    BAD_VERSION = 1  # the first two octets are neither 5, 9 nor 10
+    BAD_VERSION = 1  # the first octets are no version we know
     SHORT_HEADER = 2  # fewer octets than the version's header, or an IPFIX length below 16
     LENGTH_MISMATCH = 3  # the IPFIX header promises more octets than came
-    COUNT_MISMATCH = 4  # the v5 header counts more records than came
+    COUNT_MISMATCH = 4  # the header counts more records (v1, v5, v7) or samples (sFlow) than came
     BAD_SET_LENGTH = 5  # a set length below 4 cannot advance: the datagram ends there
-    SET_OVERRUN = 6  # a set reaches past the end of its datagram
-    RESERVED_SET = 7  # set ids 2-255 (v9), 0, 1, 4-255 (IPFIX)
+    SET_OVERRUN = 6  # a set or sample reaches past the end of its datagram
+    RESERVED_SET = 7  # set ids 2-255 (v9), 0, 1, 4-255 (IPFIX); an sFlow sample of unknown type
     BAD_TEMPLATE = 8  # a template that ends outside its set, or with impossible counts
     TEMPLATE_LIMIT = 9  # more templates or fields than are kept for one exporter
     NO_TEMPLATE = 10  # a data set whose template has not come
     ZERO_LENGTH_RECORD = 11  # a template whose records have no octets
-    RECORD_OVERRUN = 12  # a variable-length field reaches past the end of its set
+    RECORD_OVERRUN = 12  # a record reaches past the end of its set or sample, or is cut short in it
     TOO_MANY_SESSIONS = 13  # more exporters and domains than are kept
     TOO_MANY_SETS = 14  # more sets in one datagram than any exporter sends
+    BAD_AGENT = 15  # an sFlow agent's address of a type that has no length
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from clarion.wire.constants import V5, VARIABLE
+from clarion.wire.constants import V1, V5, V7, VARIABLE
 
 
 class FieldSpecifier(NamedTuple):
@@ -32,7 +32,7 @@ class Layout:
     A compiled field list. Layouts are interned by `layout()`: equal ones are the same object.
 
     Attributes:
-        version: 5, 9 or 10: how header times and sequence apply.
+        version: 1, 5, 7, 9, 10 or SFLOW: how header times and sequence apply.
         fields: the specifiers in wire order; the first `scope_count` are scope fields.
         scope_count: 0 for data records.
         options: whether records are options records (a v9 options template may have no scope).
@@ -98,15 +98,29 @@ def _intern(
     )
 
 
-# The NetFlow v5 record, its fields named by the elements that v9 gives the same things; 210 is
-# paddingOctets. Cisco, "NetFlow Export Datagram Format", version 5.
-V5_LAYOUT = layout(
+def _fixed(version: int, *fields: tuple[int, int]) -> Layout:
+    """Return the layout of IANA's elements with their lengths; 210 is paddingOctets."""
+    return layout(version, [FieldSpecifier(0, element, length) for element, length in fields])
+
+
+# The records of the versions without templates, their fields named by the elements that v9 gives
+# the same things. Cisco, "NetFlow Export Datagram Format".
+V5_LAYOUT = _fixed(
     V5,
-    [
-        FieldSpecifier(0, element, length)
-        for element, length in (
-            (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2),
-            (11, 2), (210, 1), (6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1), (210, 2),
-        )
-    ],
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2),
+    (11, 2), (210, 1), (6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1), (210, 2),
 )  # fmt: skip
+V1_LAYOUT = _fixed(
+    V1,
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2),
+    (11, 2), (210, 2), (4, 1), (5, 1), (6, 1), (210, 3), (210, 4),
+)  # fmt: skip
+# The Catalyst 5000's: opaque are the flags that say which fields are not valid; the last field
+# is the router whose shortcut the switch took.
+V7_LAYOUT = _fixed(
+    V7,
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2),
+    (11, 2), (210, 1), (6, 1), (4, 1), (5, 1), (16, 2), (17, 2), (9, 1), (13, 1), (210, 2),
+    (43, 4),
+)  # fmt: skip
+FIXED_LAYOUTS = {V1: V1_LAYOUT, V5: V5_LAYOUT, V7: V7_LAYOUT}

@@ -9,7 +9,7 @@ class Tally:
     What became of the octets of a batch, or of many: `a + b` adds.
 
     Identities, asserted by tests:
-        datagrams == datagrams_v5 + datagrams_v9 + datagrams_ipfix + malformed + refused
+        datagrams == the sum of datagrams_* + malformed + refused
         sets == template_sets + data_sets + sets_no_template + sets_reserved + sets_zero_length
         octets == the sum of the octets_* counters
         sets_no_template == sets kept waiting or dropped at once; of those kept, each is later
@@ -17,15 +17,19 @@ class Tally:
     """
 
     datagrams: int = 0
+    datagrams_v1: int = 0
     datagrams_v5: int = 0
+    datagrams_v7: int = 0
     datagrams_v9: int = 0
     datagrams_ipfix: int = 0
+    datagrams_sflow: int = 0
     malformed: int = 0  # datagrams without a usable header
     refused: int = 0  # datagrams of a session past the cap
 
-    sets: int = 0
+    sets: int = 0  # an sFlow sample counts as a set
     template_sets: int = 0  # with templates or options templates
-    data_sets: int = 0  # a v5 datagram's records count as one set
+    data_sets: int = 0  # the records of a v1, v5 or v7 datagram count as one set
+    counter_samples: int = 0  # of data_sets: sFlow samples of an interface's counters
     sets_no_template: int = 0  # template unknown when the set came
     sets_reserved: int = 0
     sets_zero_length: int = 0
@@ -41,12 +45,12 @@ class Tally:
 
     octets: int = 0
     octets_header: int = 0
-    octets_set_header: int = 0
+    octets_set_header: int = 0  # sFlow: type and length of each sample
     octets_template: int = 0
-    octets_record: int = 0  # flow and options records, at their arrival
+    octets_record: int = 0  # flow and options records, at their arrival; sFlow: parts we know
     octets_padding: int = 0
     octets_no_template: int = 0
-    octets_reserved: int = 0
+    octets_reserved: int = 0  # sFlow: unknown samples, and unknown parts of known ones
     octets_zero_length: int = 0
     octets_trailing: int = 0  # behind the last set or behind the IPFIX length
     octets_malformed: int = 0

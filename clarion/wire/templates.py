@@ -6,6 +6,7 @@ mostly repeats, so they are parsed one by one, and each distinct set only once.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -70,13 +71,18 @@ class ParsedSet(NamedTuple):
     faults: tuple[tuple[int, Fault], ...]
 
 
-@lru_cache(maxsize=4096)
 def parse_template_set(body: bytes, *, version: int, options: bool, max_fields: int) -> ParsedSet:
     """
     Parse the body of a template set or options template set (behind its 4-octet header).
 
     Never raises: what cannot be parsed is a fault, and what came before it is kept.
     """
+    # Routers repeat small sets; what is large, and may be made up, must not fill the memory.
+    parse = _parse_cached if len(body) <= _CACHED_OCTETS else _parse
+    return parse(body, version, options, max_fields)
+
+
+def _parse(body: bytes, version: int, options: bool, max_fields: int) -> ParsedSet:
     definitions: list[Definition] = []
     faults: list[tuple[int, Fault]] = []
     at = 0
@@ -93,6 +99,10 @@ def parse_template_set(body: bytes, *, version: int, options: bool, max_fields: 
             break
         at += size
     return ParsedSet(tuple(definitions), tuple(faults))
+
+
+_CACHED_OCTETS = 1500
+_parse_cached = lru_cache(maxsize=512)(_parse)
 
 
 def _parse_record(
@@ -163,6 +173,32 @@ class Change(NamedTuple):
     layout: int
 
 
+class _Known(NamedTuple):
+    """
+    One session's templates: template id -> layout number, those for flows and for options apart
+    (they share one space of ids), so that withdrawing all of a kind touches only that kind.
+    """
+
+    data: dict[int, int]
+    options: dict[int, int]
+
+    def number(self, template_id: int) -> int:
+        found = self.data.get(template_id, -1)
+        return found if found >= 0 else self.options.get(template_id, -1)
+
+    def put(self, template_id: int, number: int, *, options: bool) -> None:
+        self.drop(template_id)
+        (self.options if options else self.data)[template_id] = number
+
+    def drop(self, template_id: int) -> None:
+        self.data.pop(template_id, None)
+        self.options.pop(template_id, None)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        yield from self.data.items()
+        yield from self.options.items()
+
+
 class TemplateTable:
     """
     The templates in force: session and template id -> layout, looked up for many sets at once.
@@ -177,7 +213,7 @@ class TemplateTable:
         self._max_templates = max_templates
         self._max_per_session = max_per_session
         self._numbers: dict[Layout, int] = {}
-        self._sessions: dict[int, dict[int, int]] = {}  # session -> template id -> layout number
+        self._sessions: dict[int, _Known] = {}
         self._size = 0
         self._changes: list[Change] = []
         self._keys = np.zeros(0, np.int64)  # sorted; as of the last merge
@@ -188,8 +224,9 @@ class TemplateTable:
 
     def current(self, session: int, template_id: int) -> Layout | None:
         """Return the layout in force after all definitions so far."""
-        number = self._sessions.get(session, {}).get(template_id)
-        return None if number is None else self.layouts[number]
+        known = self._sessions.get(session)
+        number = known.number(template_id) if known else -1
+        return None if number < 0 else self.layouts[number]
 
     def apply(self, definition: Definition, session: int, position: int) -> bool:
         """
@@ -198,24 +235,28 @@ class TemplateTable:
         Returns False where the table is full.
         """
         template_id, compiled = definition.template_id, definition.layout
-        known = self._sessions.setdefault(session, {})
+        known = self._sessions.get(session)
+        if known is None:
+            known = self._sessions[session] = _Known({}, {})
         if template_id < FIRST_DATA_SET:
-            options = template_id == IPFIX_OPTIONS_SET
-            for other, number in list(known.items()):
-                if self.layouts[number].options == options:
-                    self._withdraw(known, session, other, position)
+            every = known.options if template_id == IPFIX_OPTIONS_SET else known.data
+            for other in list(every):
+                self._withdraw(known, session, other, position)
         elif compiled is None:
-            if template_id in known:
+            if known.number(template_id) >= 0:
                 self._withdraw(known, session, template_id, position)
         else:
-            new, old = self._number(compiled), known.get(template_id)
+            new, old = self._number(compiled), known.number(template_id)
             if new == old:
                 return True
-            if old is None:
-                if self._size >= self._max_templates or len(known) >= self._max_per_session:
+            if old < 0:
+                if (
+                    self._size >= self._max_templates
+                    or len(known.data) + len(known.options) >= self._max_per_session
+                ):
                     return False
                 self._size += 1
-            known[template_id] = new
+            known.put(template_id, new, options=compiled.options)
             self._changes.append(Change(session << 16 | template_id, position, new))
         return True
 
@@ -253,20 +294,20 @@ class TemplateTable:
         if len(self.layouts) > 2 * self._size + 256:
             self._compact()
         keys = np.fromiter(
-            (s << 16 | t for s, known in self._sessions.items() for t in known),
+            (s << 16 | t for s, known in self._sessions.items() for t, _ in known.pairs()),
             np.int64,
             self._size,
         )
         values = np.fromiter(
-            (n for known in self._sessions.values() for n in known.values()), np.int64, self._size
+            (n for known in self._sessions.values() for _, n in known.pairs()),
+            np.int64,
+            self._size,
         )
         order = np.argsort(keys)
         self._keys, self._values = keys[order], values[order]
 
-    def _withdraw(
-        self, known: dict[int, int], session: int, template_id: int, position: int
-    ) -> None:
-        del known[template_id]
+    def _withdraw(self, known: "_Known", session: int, template_id: int, position: int) -> None:
+        known.drop(template_id)
         self._size -= 1
         self._changes.append(Change(session << 16 | template_id, position, -1))
 
@@ -274,8 +315,9 @@ class TemplateTable:
         old = self.layouts
         self.layouts, self._numbers = [], {}
         for known in self._sessions.values():
-            for template_id, number in known.items():
-                known[template_id] = self._number(old[number])
+            for part in (known.data, known.options):
+                for template_id, number in part.items():
+                    part[template_id] = self._number(old[number])
 
     def _number(self, compiled: Layout) -> int:
         number = self._numbers.get(compiled)
