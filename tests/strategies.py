@@ -7,10 +7,11 @@ and domains that make redefinitions and clashes common.
 """
 
 import struct
-from collections.abc import Callable
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+
+from tests.damage import MUTATIONS, headed_noise
 
 VARIABLE = 65535
 ADDRESSES = (bytes(10) + b"\xff\xff\xc0\0\2\1", bytes(10) + b"\xff\xff\xc0\0\2\2")
@@ -188,36 +189,6 @@ def well_formed(draw: st.DrawFn, most: int = 5) -> list[Datagram]:
     return [draw(datagrams(tables)) for _ in range(draw(st.integers(1, most)))]
 
 
-def _truncate(draw: st.DrawFn, data: bytes) -> bytes:
-    return data[: draw(st.integers(0, len(data)))]
-
-
-def _flip(draw: st.DrawFn, data: bytes) -> bytes:
-    changed = bytearray(data)
-    for _ in range(draw(st.integers(1, 3)) if data else 0):
-        changed[draw(st.integers(0, len(data) - 1))] ^= draw(st.integers(1, 255))
-    return bytes(changed)
-
-
-def _splice(draw: st.DrawFn, data: bytes) -> bytes:
-    first, second = draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))
-    return data[:first] + draw(st.binary(max_size=6)) + data[second:]
-
-
-def _lie(draw: st.DrawFn, data: bytes) -> bytes:
-    """Put a wrong number over two octets: a length or a count, as often as not."""
-    if len(data) < 2:
-        return data
-    at = draw(st.one_of(st.just(2), st.integers(0, (len(data) - 2) // 2).map(lambda n: 2 * n)))
-    at = min(at, len(data) - 2)
-    small = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 15, 16, 255, 256, 65535, len(data) + 1])
-    wrong = draw(st.one_of(small, st.integers(0, len(data))))
-    return data[:at] + struct.pack("!H", wrong) + data[at + 2 :]
-
-
-MUTATIONS: tuple[Callable[[st.DrawFn, bytes], bytes], ...] = (_truncate, _flip, _splice, _lie)
-
-
 @st.composite
 def sequences(draw: st.DrawFn, most: int = 5) -> list[Datagram]:
     """Draw datagrams, half of the time damaged: cut, flipped, spliced, reordered, lied in."""
@@ -241,8 +212,23 @@ def sequences(draw: st.DrawFn, most: int = 5) -> list[Datagram]:
 
 
 @st.composite
-def headed_noise(draw: st.DrawFn) -> bytes:
-    """Draw random octets behind a version and, for IPFIX, a length that is right."""
-    version = draw(st.sampled_from([5, 9, 10]))
-    body = draw(st.binary(min_size=12, max_size=120))
-    return struct.pack("!HH", version, len(body) + 4) + body
+def variable_bodies(draw: st.DrawFn) -> tuple[Datagram, list[Datagram]]:
+    """Draw a template with variable lengths, and datagrams of its data, some of them damaged."""
+    lengths = draw(st.lists(st.sampled_from([VARIABLE, VARIABLE, 0, 1, 4]), max_size=4))
+    definition = Definition(tuple((None, 82, n) for n in [*lengths, VARIABLE]))
+    bodies = []
+    for _ in range(draw(st.integers(1, 4))):
+        body = b"".join(draw(st.lists(data_records(definition), max_size=4)))
+        at, octet = draw(st.integers(0, len(body))), draw(st.sampled_from([255, 0, 1, 254, 255]))
+        how = draw(st.integers(0, 3))
+        if how == 1:
+            body = body[: -draw(st.integers(1, 4))]
+        elif how == 2:
+            body = body[:at] + bytes([octet]) + body[at + 1 :]
+        elif how == 3:
+            body += bytes([octet]) * draw(st.sampled_from([1, 2, 2, 3, 4]))
+        bodies.append(one_set(256, body))
+    announced = one_set(0, template_record(9, 256, definition))
+    header = struct.pack("!HHIIII", 9, 1, 60_000, 1_700_000_000, 1, 0)
+    first, *rest = [Datagram(header + body, ADDRESSES[0]) for body in [announced, *bodies]]
+    return first, rest

@@ -85,7 +85,8 @@ def _ntp(position: int) -> TimeReader:
         seconds = (value >> np.uint64(32)).astype(np.int64) - _NTP_TO_UNIX
         seconds += np.where(seconds < 0, 1 << 32, 0)  # NTP era 1 begins in 2036
         fraction = (value & np.uint64(0xFFFFFFFF)) * np.uint64(1000) >> np.uint64(32)
-        return seconds * 1000 + fraction.astype(np.int64), None
+        unknown = value == 0  # RFC 5905 6
+        return seconds * 1000 + fraction.astype(np.int64), unknown if unknown.any() else None
 
     return read
 
@@ -93,7 +94,8 @@ def _ntp(position: int) -> TimeReader:
 def _delta(position: int) -> TimeReader:
     def read(records: Records) -> Times:
         export_us = records.headers.export_ms[records.datagram] * 1000
-        return (export_us - records.unsigned(position).astype(np.int64)) // 1000, None
+        delta, unknown = _bounded(records.unsigned(position), 1)
+        return (export_us - delta) // 1000, unknown
 
     return read
 
@@ -117,8 +119,10 @@ def _uptime_reader(layout: Layout, position: int, boots: BootTimes) -> TimeReade
             boot = records.unsigned(init).astype(np.int64)
         else:
             boot = boots.of(records.headers.session[records.datagram])
-        unknown = (boot < 0) | (boot > _LAST_MS)
-        time = boot + records.unsigned(position).astype(np.int64)
-        return time, unknown if unknown.any() else None
+        since, late = _bounded(records.unsigned(position), 1)
+        unknown = (boot < 0) | (boot > _LAST_MS - np.minimum(since, _LAST_MS))
+        if late is not None:
+            unknown |= late
+        return boot + since, unknown if unknown.any() else None
 
     return against_init if layout.version == IPFIX else against_header

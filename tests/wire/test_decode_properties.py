@@ -17,8 +17,9 @@ from clarion.wire.faults import Fault
 from clarion.wire.records import Records
 from clarion.wire.tally import Tally
 from tests import captures
+from tests.damage import headed_noise
 from tests.oracle import Oracle, Result
-from tests.strategies import Datagram, headed_noise, sequences, well_formed
+from tests.strategies import Datagram, sequences, variable_bodies, well_formed
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=200, **COMMON)
@@ -88,6 +89,12 @@ def gather(parts: list[Decoded]) -> Found:
     return found
 
 
+def in_scope(drawn: list[Datagram]) -> list[Datagram]:
+    """Leave out what octets may become by chance and the oracle does not read: v1, v7, sFlow."""
+    beyond = (b"\0\1", b"\0\7", b"\0\0\0\5")
+    return [datagram for datagram in drawn if not datagram.payload.startswith(beyond)]
+
+
 def oracles(drawn: list[Datagram]) -> Found:
     """Return what the oracle says."""
     oracle = Oracle(waiting=True)
@@ -148,18 +155,19 @@ def check(found: Found, wanted: Found) -> None:
 
 
 def check_identities(tally: Tally) -> None:
-    versions = tally.datagrams_v5 + tally.datagrams_v9 + tally.datagrams_ipfix
-    assert tally.datagrams == versions + tally.malformed + tally.refused
+    names = Tally.__dataclass_fields__
+    usable = sum(getattr(tally, name) for name in names if name.startswith("datagrams_"))
+    assert tally.datagrams == usable + tally.malformed + tally.refused
     kinds = tally.template_sets + tally.data_sets + tally.sets_no_template
     assert tally.sets == kinds + tally.sets_reserved + tally.sets_zero_length
-    buckets = [n for n in Tally.__dataclass_fields__ if n.startswith("octets_")]
-    assert tally.octets == sum(getattr(tally, name) for name in buckets)
+    assert tally.octets == sum(getattr(tally, n) for n in names if n.startswith("octets_"))
     assert tally.sets_waiting >= 0
 
 
 @settings(PROFILE)
 @given(sequences())
 def test_decodes_as_the_oracle_does(drawn):
+    drawn = in_scope(drawn)
     found = decoded_in(drawn, [])
     check_identities(found.tally)
     check(found, oracles(drawn))
@@ -185,12 +193,20 @@ def test_records_put_together_are_the_same_records(drawn):
 
 
 @settings(PROFILE)
+@given(variable_bodies(), st.integers(1, 60))
+def test_records_of_variable_length_decode_as_the_oracle_does(drawn, sets):
+    announced, bodies = drawn
+    many = [announced, *(bodies[n % len(bodies)] for n in range(sets))]
+    check(decoded_in(many, []), oracles(many))
+
+
+@settings(PROFILE)
 @given(st.lists(st.one_of(st.binary(max_size=200), headed_noise()), max_size=6))
 def test_no_octets_raise(payloads):
     drawn = [Datagram(payload, bytes(16)) for payload in payloads]
-    found = decoded_in(drawn, [])
-    check_identities(found.tally)
-    check(found, oracles(drawn))
+    check_identities(decoded_in(drawn, []).tally)
+    drawn = in_scope(drawn)
+    check(decoded_in(drawn, []), oracles(drawn))
 
 
 @settings(PROFILE, max_examples=max(50, PROFILE.max_examples // 4))
@@ -204,8 +220,7 @@ def test_results_hold_no_view_of_the_slab(drawn, chance):
     for start, datagram in zip(starts, drawn, strict=True):
         octets[start : start + len(datagram.payload)] = list(datagram.payload)
     slab = DatagramBatch(octets, starts, plain.length, plain.address, plain.port, plain.receive_ms)
-    decoder = Decoder()
-    decoded = decoder.decode(slab)
+    decoded = Decoder().decode(slab)
     for array in (octets, starts, slab.length, slab.address, slab.port, slab.receive_ms):
         if array.flags.writeable:
             array.fill(255 if array.dtype == np.uint8 else 0)
@@ -217,7 +232,7 @@ def test_results_hold_no_view_of_the_slab(drawn, chance):
 def test_many_exporters_at_once_decode_as_the_oracle_does(drawn, exporters):
     many = [
         Datagram(datagram.payload, bytes([exporter]) + datagram.address[1:])
-        for datagram in drawn
+        for datagram in in_scope(drawn)
         for exporter in range(exporters)
     ]
     check(decoded_in(many, []), oracles(many))
