@@ -51,7 +51,8 @@ class Subject:
     What was measured: the load and the settings of the collector.
 
     `datagram_octets` is the mean UDP payload, `row_octets` what the sink stored per record,
-    `rcvbuf_octets` the size the kernel gave; None where it is not known or not applicable.
+    `rcvbuf_octets` what one socket may hold, as the kernel charges it; None where it is not known
+    or not applicable. `bursts`: datagrams came many at a time, not singly.
     """
 
     protocol: str
@@ -64,6 +65,7 @@ class Subject:
     datagram_octets: float | None = None
     row_octets: float | None = None
     rcvbuf_octets: int | None = None
+    bursts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,9 @@ class Trial:
     One load, offered for `seconds`: rates in flow records per second, counts in records.
 
     `backlog_records` were sent but not yet received by the collector when sending ended;
-    `socket_fill` is the fullest the receive buffer was, 0 to 1; `reason` says why it failed.
+    `socket_fill` is the fullest the receive buffer was, 0 to 1; `cpu_seconds` is of the collector
+    from the first record to its end, `cpu_cores` its share of processors while the load was on;
+    `reason` says why the trial failed.
     """
 
     intended_fps: float
@@ -88,6 +92,7 @@ class Trial:
     backlog_records: int
     socket_fill: float
     passed: bool
+    cpu_cores: float = 0.0
     reason: str = ""
 
 
@@ -97,8 +102,8 @@ class Measurement:
     The result and everything it rests on.
 
     `capacity_fps` is the highest rate with zero loss and no growing backlog, the least of the
-    repeats; `cpu_us_per_flow` is collector CPU microseconds a record; `rss_bytes` the most
-    memory seen.
+    repeats; `cpu_us_per_flow` is collector CPU microseconds a record near that rate, and
+    `cpu_base_cores` what it takes besides, however small the load; `rss_bytes` the most memory.
     """
 
     date: str
@@ -110,6 +115,7 @@ class Measurement:
     cpu_us_per_flow: float
     rss_bytes: int
     verdict: Verdict
+    cpu_base_cores: float = 0.0
     version: int = VERSION
 
 

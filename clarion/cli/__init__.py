@@ -7,7 +7,6 @@ anything answers at once.
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Final
 
 import typer
@@ -51,8 +50,6 @@ def _root(
 
 
 for _name in COMMANDS:
-    if find_spec(f"clarion.cli.{_name}") is None:
-        continue
     app.command(_name)(getattr(import_module(f"clarion.cli.{_name}"), _name))
 
 

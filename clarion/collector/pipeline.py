@@ -130,7 +130,7 @@ class Intake:
             self.queue_full += chunk.rows
             # What options records say still holds for the flows that come later.
             options = chunk.options()
-            if options.octets * 16 <= self._queue.limit:
+            if options.octets <= CHUNK_OCTETS // 8:
                 self.pending = options
                 self._since = time.monotonic()
 

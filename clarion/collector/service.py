@@ -35,7 +35,7 @@ from clarion.wire.decode import Decoder
 _log = logging.getLogger(__name__)
 
 # Flow records that become columns together, and how long the first of them waits for the others.
-CHUNK_ROWS: Final = 32768
+CHUNK_ROWS: Final = 32_768
 CHUNK_S: Final = 0.5
 # Seconds that reading what the sockets still hold may take at the end.
 DRAIN_S: Final = 5.0

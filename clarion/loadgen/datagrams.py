@@ -148,7 +148,8 @@ class DatagramWriter:
         if len(stocks) == 1:
             return [(stocks[0], slice(None))]
         ipv6 = self._script.schedule.ipv6(ordinal)
-        return [(stocks[0], ~ipv6), (stocks[1], ipv6)]
+        parts = [(stocks[0], ~ipv6), (stocks[1], ipv6)]
+        return [(stock, mine) for stock, mine in parts if mine.any()]
 
     def _refreshed(self, datagram: Int64s, exporter: Int64s, ordinal: Int64s) -> NDArray[np.bool_]:
         """Return the data datagrams that a template datagram goes before."""

@@ -23,7 +23,7 @@ class Delivered(Protocol):
         """Return about how many there are."""
 
     def tables(self, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Return them in pieces with the columns of `schema`; null where the sink lacks one."""
+        """Return them in pieces, with those columns of `schema` that the sink has."""
 
 
 def open_delivered(uri: str) -> Delivered:
@@ -56,7 +56,7 @@ class _Parquet:
         try:
             for batch in self._data.to_batches(columns=wanted):
                 if len(batch):
-                    yield _conform(pa.Table.from_batches([batch]), schema)
+                    yield pa.Table.from_batches([batch])
         except (OSError, pa.ArrowInvalid) as err:
             raise UsageError(f"cannot read {self._path}: {_first_line(err)}") from err
 
@@ -79,24 +79,9 @@ class _Ndjson:
                 while piece := file.read(_JSON_PIECE):
                     piece += file.readline()
                     reading = pyarrow.json.ReadOptions(block_size=len(piece) + 1)
-                    table = pyarrow.json.read_json(io.BytesIO(piece), reading, options)
-                    yield _conform(table, schema)
+                    yield pyarrow.json.read_json(io.BytesIO(piece), reading, options)
         except (OSError, pa.ArrowInvalid) as err:
             raise UsageError(f"cannot read {self._path}: {_first_line(err)}") from err
-
-
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Bring a table to a schema: absent columns null, dictionaries plain, times integers."""
-    columns: list[Any] = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(len(table), field.type))
-            continue
-        column: Any = table.column(field.name)
-        if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
-        columns.append(column.cast(field.type))
-    return pa.table(columns, schema=schema)
 
 
 def _first_line(err: Exception) -> str:

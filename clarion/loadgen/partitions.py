@@ -1,56 +1,52 @@
 """
-Rows too many for memory, divided by their key so that each part can be compared by itself.
+Fingerprints too many for memory, divided by value so that each part can be compared by itself.
 
-Rule: sent and delivered rows of one key land in the same part. One part stays in memory; more go
-through Arrow files in a temporary directory.
+Rule: equal fingerprints land in the same part. One part stays in memory; more go through files in
+a temporary directory, 16 octets a row.
 """
 
-import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import BinaryIO, Final, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-_MAX_PARTS: Final = 256  # two open files each
+Uint64s = NDArray[np.uint64]
+
+_MAX_BITS: Final = 7  # 128 parts, two open files each
 
 
 class Partitions:
     """
-    Parts of rows of one schema, from several sides; a context manager.
+    Parts of rows from several sides; a context manager.
+
+    A row is a pair of numbers: its own fingerprint and its key's.
 
     Args:
-        count: parts.
-        schema: of every table added.
-        keys: integer columns that choose the part.
+        rows: about how many there will be, all sides together.
+        part_rows: about how many one part may have.
         sides: how many kinds of rows (sent, delivered) are kept apart.
 
     """
 
-    def __init__(self, count: int, schema: pa.Schema, keys: Sequence[str], *, sides: int) -> None:
-        self._count = max(1, min(count, _MAX_PARTS))
-        self._schema, self._keys, self._sides = schema, tuple(keys), sides
-        self._held: list[list[pa.Table]] = [[] for _ in range(sides)]
-        self._writers: list[list[Any]] = []
+    def __init__(self, rows: int, *, part_rows: int, sides: int) -> None:
+        self._bits = min(_MAX_BITS, max(0, -(-rows // part_rows) - 1).bit_length())
+        self._sides = sides
+        self._held: list[list[Uint64s]] = [[] for _ in range(sides)]
+        self._files: list[list[BinaryIO]] = []
         self._stack = ExitStack()
-        self._directory = Path()
 
     def __enter__(self) -> Self:
-        if self._count > 1:
-            place = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="clarion-"))
-            self._directory = Path(place)
-            self._writers = [
+        if self._bits:
+            place = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="clarion-")))
+            self._files = [
                 [
-                    self._stack.enter_context(
-                        pa.ipc.new_file(str(self._file(side, part)), self._schema)
-                    )
-                    for part in range(self._count)
+                    self._stack.enter_context((place / f"{side}-{part}").open("w+b"))
+                    for part in range(1 << self._bits)
                 ]
                 for side in range(self._sides)
             ]
@@ -64,44 +60,27 @@ class Partitions:
     ) -> None:
         self._stack.close()
 
-    def add(self, side: int, table: pa.Table) -> None:
-        """Add rows of one side."""
-        if self._count == 1:
-            self._held[side].append(table)
+    def add(self, side: int, row: Uint64s, key: Uint64s) -> None:
+        """Add rows of one side; row and key are (R,)."""
+        pairs = np.stack([row, key], axis=1)
+        if not self._bits:
+            self._held[side].append(pairs)
             return
-        part = self._part(table)
-        order = np.argsort(part, kind="stable")
-        edges = np.searchsorted(part[order], np.arange(self._count + 1))
-        ordered = table.take(order)
-        for number, (first, last) in enumerate(itertools.pairwise(edges)):
-            if last > first:
-                self._writers[side][number].write_table(ordered.slice(first, last - first))
+        part = row >> np.uint64(64 - self._bits)
+        pairs = pairs[np.argsort(part)]
+        edges = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=1 << self._bits))])
+        for number, file in enumerate(self._files[side]):
+            file.write(pairs[edges[number] : edges[number + 1]].data)
 
-    def parts(self) -> Iterator[list[pa.Table]]:
-        """Return each part: one table a side. Nothing can be added afterwards."""
-        if self._count == 1:
-            empty = self._schema.empty_table()
-            yield [pa.concat_tables(held) if held else empty for held in self._held]
+    def parts(self) -> Iterator[list[Uint64s]]:
+        """Return each part: for each side (R, 2) rows and keys."""
+        if not self._bits:
+            yield [np.concatenate([np.empty((0, 2), np.uint64), *held]) for held in self._held]
             return
-        for side in self._writers:
-            for writer in side:
-                writer.close()
-        for number in range(self._count):
-            yield [self._read(side, number) for side in range(self._sides)]
+        for number in range(1 << self._bits):
+            yield [_read(files[number]) for files in self._files]
 
-    def _read(self, side: int, part: int) -> pa.Table:
-        with pa.OSFile(str(self._file(side, part)), "rb") as source:
-            table: pa.Table = pa.ipc.open_file(source).read_all()
-        return table
 
-    def _file(self, side: int, part: int) -> Path:
-        return self._directory / f"{side}-{part}.arrow"
-
-    def _part(self, table: pa.Table) -> NDArray[np.int64]:
-        mixed = np.zeros(len(table), np.uint64)
-        for name in self._keys:
-            column: Any = table.column(name)
-            filled = pc.fill_null(column.cast(pa.uint64()), 0)
-            # Fibonacci hashing: neighbouring keys end up far apart.
-            mixed = (mixed ^ filled.to_numpy()) * np.uint64(0x9E3779B97F4A7C15)
-        return ((mixed >> np.uint64(33)) % np.uint64(self._count)).astype(np.int64)
+def _read(file: BinaryIO) -> Uint64s:
+    file.seek(0)
+    return np.frombuffer(file.read(), np.uint64).reshape(-1, 2)

@@ -198,28 +198,22 @@ class _Run:
                 if self._stop():
                     self._end(time.monotonic(), stopped=True)
                     break
-            self._count(batch, int(ends[sent - 1]) if sent else 0)
+            self._count(batch, 0, int(ends[sent - 1]) if sent else 0)
             if self._ended is not None:
                 return
             _sleep_until(begin + (first + step) / _TEMPLATES_PER_S)
 
     def _play(self, batch: Batch) -> None:
         """Send a batch, each part when it is due, unless the run ends before."""
+        totals = self._totals
         ends = self._sender.load(batch.octets, batch.start, batch.length, batch.exporter)
         due = self._start + batch.due[ends - 1]  # a message goes when its last datagram is due
         went = np.empty(len(batch.due))
-        sent = sent_datagrams = 0
+        sent = counted = sent_datagrams = 0
         while sent < len(ends):
             now = time.monotonic()
-            if now >= self._next_report:
-                self._update(now)
-                self._report(self._totals)
-                self._next_report = now + _REPORT_S
-            if now > self._deadline:
-                self._end(now, stopped=False)
-                break
-            if self._stop():  # and what is due by now still goes
-                self._end(now, stopped=True)
+            if now > self._deadline or self._stop():  # what is due by now still goes
+                self._end(now, stopped=now <= self._deadline)
             elif (wait := self._until(float(due[sent])) - now) > 0:
                 time.sleep(min(wait, _LONGEST_SLEEP_S))
                 continue
@@ -231,11 +225,17 @@ class _Run:
                 after = int(ends[sent - 1])
                 went[sent_datagrams:after] = time.monotonic()
                 sent_datagrams = after
+            if now >= self._next_report or sent == len(ends) or self._ended is not None:
+                self._count(batch, counted, sent_datagrams)
+                new = slice(counted, sent_datagrams)
+                totals.lag.add(went[new] - (self._start + batch.due[new]))
+                counted = sent_datagrams
+            if now >= self._next_report:
+                self._update(now)
+                self._report(totals)
+                self._next_report = now + _REPORT_S
             if self._ended is not None:
                 break
-        self._count(batch, sent_datagrams)
-        lag = went[:sent_datagrams] - (self._start + batch.due[:sent_datagrams])
-        self._totals.lag.add(lag)
 
     def _until(self, due: float) -> float:
         """
@@ -249,14 +249,14 @@ class _Run:
     def _end(self, now: float, *, stopped: bool) -> None:
         self._ended, self._totals.stopped = now, stopped
 
-    def _count(self, batch: Batch, sent: int) -> None:
-        """Count the first `sent` datagrams of a batch."""
-        records = batch.records[:sent]
+    def _count(self, batch: Batch, first: int, last: int) -> None:
+        """Count datagrams [first, last) of a batch as sent."""
+        records = batch.records[first:last]
         data = int(np.count_nonzero(records))
         self._totals.records += int(records.sum())
         self._totals.data_datagrams += data
-        self._totals.template_datagrams += sent - data
-        self._totals.octets += int(batch.length[:sent].sum())
+        self._totals.template_datagrams += len(records) - data
+        self._totals.octets += int(batch.length[first:last].sum())
 
     def _wait_for_end(self) -> None:
         """Let the run last its full time, though its last record may have been due before."""

@@ -26,6 +26,7 @@ class Costs:
     """What one record, one datagram and one instance cost; units in the names, times in s."""
 
     cpu_us_per_flow: Quantity
+    cpu_base_cores: Quantity
     rss_bytes: Quantity
     records_per_datagram: Quantity
     datagram_octets: Quantity
@@ -63,6 +64,7 @@ def costs(capacity_fps: float, measurement: Measurement | None, stall: Quantity)
     frame = "24 records in a NetFlow v9 datagram of 1464 octets"
     assumed = Costs(
         cpu_us_per_flow=Quantity(core, Source.ASSUMED, one_core),
+        cpu_base_cores=Quantity(0.0, Source.ASSUMED, "none"),
         rss_bytes=Quantity(RSS_BYTES, Source.ASSUMED, "128 MiB a process"),
         records_per_datagram=Quantity(RECORDS_PER_DATAGRAM, Source.ASSUMED, frame),
         datagram_octets=Quantity(DATAGRAM_OCTETS, Source.ASSUMED, frame),
@@ -75,8 +77,9 @@ def costs(capacity_fps: float, measurement: Measurement | None, stall: Quantity)
     seen = f"{subject.records_per_datagram:.4g} records in a {subject.protocol} datagram"
     return Costs(
         cpu_us_per_flow=_measured(
-            measurement.cpu_us_per_flow or None, "CPU a record", assumed.cpu_us_per_flow
+            measurement.cpu_us_per_flow or None, "as measured", assumed.cpu_us_per_flow
         ),
+        cpu_base_cores=Quantity(measurement.cpu_base_cores, Source.MEASURED, "CPU at any load"),
         rss_bytes=_measured(measurement.rss_bytes or None, "highest RSS", assumed.rss_bytes),
         records_per_datagram=_measured(
             subject.records_per_datagram, seen, assumed.records_per_datagram
@@ -93,7 +96,7 @@ def resources(level: Level, cost: Costs, average_fps: float) -> list[Resource]:
     """
     The rows for one load level.
 
-        cores  = l x cpu / 1e6            memory = RSS + receive buffer
+        cores  = base + l x cpu / 1e6     memory = RSS + receive buffer
         Mbit/s = l / r x (d + 28) x 8 / 1e6
         disk   = average x 86,400 x row   buffer = l x S / r x truesize, to a power of two
 
@@ -105,7 +108,7 @@ def resources(level: Level, cost: Costs, average_fps: float) -> list[Resource]:
     """
     busiest = level.fps * level.busiest_share
     records, octets = cost.records_per_datagram.value, cost.datagram_octets.value
-    cpu, rss = cost.cpu_us_per_flow, cost.rss_bytes
+    cpu, base, rss = cost.cpu_us_per_flow, cost.cpu_base_cores, cost.rss_bytes
     buffer = buffer_setting(receive_buffer(busiest, cost.stall_s.value, records))
     frame = weakest(cost.records_per_datagram.source, cost.datagram_octets.source)
     buffer_source = weakest(cost.stall_s.source, Source.ASSUMED)
@@ -134,8 +137,14 @@ def resources(level: Level, cost: Costs, average_fps: float) -> list[Resource]:
             "cores",
             "CPU",
             "cores",
-            by_load(cpu.value / 1e6),
-            (cpu.source, f"{cpu.value:.4g} us a record; {cpu.basis}"),
+            (
+                base.value + busiest * cpu.value / 1e6,
+                base.value * level.instances + level.fps * cpu.value / 1e6,
+            ),
+            (
+                weakest(cpu.source, base.source),
+                f"{cpu.value:.3g} us a record, {base.value:.3g} cores besides; {cpu.basis}",
+            ),
         ),
         row(
             "memory_octets",

@@ -88,7 +88,8 @@ class BodyCutter:
         bodies: list[Body] = []
         for edges in _pieces(starts, len(order)):
             rows = order[edges[0] : edges[-1]]
-            text = json_rows(backend_flows(flows.take(pa.array(rows))), end=",")
+            indices: Any = pa.array(rows)
+            text = json_rows(backend_flows(flows.take(indices)), end=",")
             for first, last in pairwise((edges - edges[0]).tolist()):
                 exporter = exporters[codes[rows[first]]]
                 content = backend_body(text.slice(first, last - first), exporter)

@@ -51,6 +51,7 @@ class NdjsonSink:
         self.name = f"ndjson:{'-' if path is None else path}"
         self.delivered = 0
         self.failed = 0
+        self._accepted = 0
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._working = True
@@ -68,13 +69,14 @@ class NdjsonSink:
     @property
     def pending(self) -> int:
         """Rows not yet written."""
-        return self._waiting_rows
+        return self._accepted - self.delivered - self.failed
 
     def write(self, flows: pa.RecordBatch) -> None:
         """Accept R rows; they are written when there are many, else at the next tick."""
         if len(flows):
             self._waiting.append(flows)
             self._waiting_rows += len(flows)
+            self._accepted += len(flows)
         if self._waiting_rows >= _FULL_ROWS:
             self._flush()
 
@@ -93,10 +95,9 @@ class NdjsonSink:
         if not self._waiting:
             return
         table = pa.Table.from_batches(self._waiting).unify_dictionaries().combine_chunks()
-        self._waiting = []
+        self._waiting, self._waiting_rows = [], 0
         for flows in table.to_batches(max_chunksize=_FULL_ROWS):
             taken = self._append(memoryview(ndjson(flows)))
-            self._waiting_rows -= len(flows)
             if taken:
                 self.delivered += len(flows)
             else:
@@ -118,6 +119,6 @@ class NdjsonSink:
             self._working = False
             return False
         if not self._working:
-            log.info("writing to %s again, lost rows=%d", self.name, self.failed)
+            log.info("writing to %s again, rows lost=%d", self.name, self.failed)
         self._working = True
         return True

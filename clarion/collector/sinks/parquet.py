@@ -51,6 +51,7 @@ class ParquetSink:
         self.name = f"parquet:{directory}"
         self.delivered = 0
         self.failed = 0
+        self._accepted = 0
         self._directory = directory
         self._settings = settings
         self._waiting: list[pa.RecordBatch] = []
@@ -64,7 +65,7 @@ class ParquetSink:
     @property
     def pending(self) -> int:
         """Rows in memory or in a file that is not yet complete."""
-        return self._waiting_rows + (self._file.rows if self._file else 0)
+        return self._accepted - self.delivered - self.failed
 
     def write(self, flows: pa.RecordBatch) -> None:
         """Accept R rows; a row group is written when there are enough."""
@@ -75,6 +76,7 @@ class ParquetSink:
             self._partition = self._hour()
         self._waiting.append(flows)
         self._waiting_rows += len(flows)
+        self._accepted += len(flows)
         if self._waiting_rows >= _GROUP_ROWS:
             self._write_group()
             if self._file and self._file.octets >= self._settings.file_bytes:
