@@ -72,7 +72,9 @@ def run_trial(subject: Subject, fps: float, options: argparse.Namespace) -> Tria
     )
 
 
-def highest_without_loss(subject: Subject, options: argparse.Namespace) -> tuple[float, list[Trial]]:
+def highest_without_loss(
+    subject: Subject, options: argparse.Namespace
+) -> tuple[float, list[Trial]]:
     """Search the highest zero-loss rate; a failing rate is tried once more before it counts."""
     trials: list[Trial] = []
 
@@ -80,9 +82,12 @@ def highest_without_loss(subject: Subject, options: argparse.Namespace) -> tuple
         for _ in range(2):
             trial = run_trial(subject, fps, options)
             trials.append(trial)
-            print(f"  {subject.name:16} {fps:>12,.0f}/s  lost {trial.lost:>9,}"
-                  f"  {trial.cpu_us_per_flow:.3f} us/flow"
-                  f"{'  (sender too slow)' if trial.sender_limited else ''}", file=sys.stderr)  # fmt: skip
+            slow = "  (sender too slow)" if trial.sender_limited else ""
+            print(
+                f"  {subject.name:16} {fps:>12,.0f}/s  lost {trial.lost:>9,}"
+                f"  {trial.cpu_us_per_flow:.3f} us/flow{slow}",
+                file=sys.stderr,
+            )
             if trial.passed or trial.sender_limited:
                 return trial.passed
         return False
@@ -105,6 +110,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=0, help="records a datagram")
     parser.add_argument("--start", type=float, default=1e6, help="first rate tried, flows/s")
     parser.add_argument("--rate", type=float, default=1e6, help="rate at which CPU is compared")
+    parser.add_argument("--at-seconds", type=float, default=10.0, help="how long, there")
     parser.add_argument("--singles", action="store_true", help="send datagrams one by one")
     parser.add_argument("--rcvbuf", type=int, default=4 << 20)
     parser.add_argument("--sink", default="parquet:DIR")
@@ -113,7 +119,8 @@ def main() -> None:
     rows = {}
     for subject in (Nfcapd(options.rcvbuf), Clarion(options.sink, options.rcvbuf)):
         highest, trials = highest_without_loss(subject, options)
-        at_rate = run_trial(subject, options.rate, options)
+        longer = argparse.Namespace(**{**vars(options), "seconds": options.at_seconds})
+        at_rate = run_trial(subject, options.rate, longer)
         limited = any(t.sender_limited for t in trials)
         rows[subject.name] = {"highest_fps": highest, "sender_limited": limited, **asdict(at_rate)}
     (theirs, ours) = rows.values()
@@ -126,15 +133,21 @@ def main() -> None:
         print(json.dumps({"event": "benchmark", "collectors": rows, "ratio": ratio}))
         return
     how = "single datagrams" if options.singles else "offloaded bursts"
-    print(f"{options.protocol}, {options.exporters} exporters, {how}, {options.seconds:g} s a trial; "
-          f"CPU and memory at {options.rate:,.0f} flows/s")  # fmt: skip
-    print(f"{'collector':18}{'zero loss up to':>18}{'lost':>10}{'CPU us/flow':>14}{'peak MiB':>10}")
+    print(f"{options.protocol}, {options.exporters} exporters, {how}")
+    print(f"CPU and memory at {options.rate:,.0f} flows/s for {options.at_seconds:g} s")
+    head = ("zero loss up to", "lost", "CPU us/flow", "peak MiB")
+    print(f"{'collector':18}{head[0]:>18}{head[1]:>10}{head[2]:>14}{head[3]:>10}")
     for name, row in rows.items():
         bound = ">= " if row["sender_limited"] else ""
-        print(f"{name:18}{bound + format(row['highest_fps'], ',.0f'):>16}/s{row['lost']:>10,}"
-              f"{row['cpu_us_per_flow']:>14.3f}{row['peak_rss_mib']:>10.0f}")  # fmt: skip
-    print(f"{'ratio':18}{ratio['highest_fps']:>17.2f}x{'':>10}"
-          f"{ratio['cpu_us_per_flow']:>13.2f}x{ratio['peak_rss_mib']:>9.1f}x")  # fmt: skip
+        highest = f"{bound}{row['highest_fps']:,.0f}/s"
+        print(
+            f"{name:18}{highest:>18}{row['lost']:>10,}"
+            f"{row['cpu_us_per_flow']:>14.3f}{row['peak_rss_mib']:>10.0f}"
+        )
+    print(
+        f"{'ratio':18}{ratio['highest_fps']:>17.2f}x{'':>10}"
+        f"{ratio['cpu_us_per_flow']:>13.2f}x{ratio['peak_rss_mib']:>9.1f}x"
+    )
 
 
 if __name__ == "__main__":

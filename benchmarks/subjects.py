@@ -78,7 +78,7 @@ class Clarion:
 
     def start(self, place: Path, cpu: int) -> int:
         sink = self._sink.replace("DIR", str(place / "flows"))
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open until `stop`
         self._process = _Process(
             [sys.executable, "-m", "clarion", "collect", "--json", "--bind-host", "127.0.0.1",
              "--netflow-port", "0", "--ipfix-port", "0", "--sink", sink,

@@ -48,4 +48,6 @@ def _frame(number: int, six: bool, protocol: int, payload: bytes) -> bytes:
     total = sum(struct.unpack("!10H", head + source + target))
     total = (total & 0xFFFF) + (total >> 16)
     checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    return ethernet + b"\x08\x00" + head[:10] + struct.pack("!H", checksum) + source + target + payload
+    return (
+        ethernet + b"\x08\x00" + head[:10] + struct.pack("!H", checksum) + source + target + payload
+    )
