@@ -30,6 +30,7 @@ _PATH: Final = "/api/netflow/netflow"
 _BUSY: Final = frozenset({429, 502, 503, 504})
 _SHORTEST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 60.0
+_JOIN_S: Final = 0.5
 # The same complaint is logged once in so long.
 _QUIET_S: Final = 60.0
 _QUIET_FLAPPING_S: Final = 5.0
@@ -134,7 +135,6 @@ class HttpSink:
             return
         self._closed = True
         self._cut(everything=True)
-        deadline = time.monotonic() + self._settings.close_timeout_s
         lost = self._outbox.close(self._settings.close_timeout_s)
         if lost:
             log.error(
@@ -143,9 +143,11 @@ class HttpSink:
                 self._settings.close_timeout_s,
                 lost,
             )
+        # The threads end at once, but for one that still waits for an answer.
+        deadline = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        # One that still waits for an answer keeps the client; it ends with its timeout.
+        # That one keeps the client; it ends with its timeout.
         if not any(thread.is_alive() for thread in self._threads):
             self._client.close()
 

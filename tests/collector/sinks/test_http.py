@@ -120,7 +120,7 @@ def test_several_requests_at_the_same_time(flows, account):
     "answers",
     [
         [Answer(500)] * 3,
-        [Answer(503), Answer(502), Answer(504)] * 3,
+        [Answer(503), Answer(502), Answer(504), Answer(503)],
         [Answer(429)] * 5,
         [Answer.CLOSE] * 5,
         [Answer(500), Answer(503), Answer.CLOSE, Answer(500)],

@@ -254,3 +254,19 @@ def test_the_operating_system_refuses_to_write(tmp_path):
     assert "File too large" in done.stderr
     assert hidden(tmp_path) == []
     assert read(tmp_path).num_rows == 3
+
+
+def test_the_largest_and_smallest_numbers_read_back(tmp_path, clocks, flows):
+    """Packed deltas wrap around; the numbers do not."""
+    largest = {pa.uint8(): 2**8, pa.uint16(): 2**16, pa.uint32(): 2**32, pa.uint64(): 2**64}
+    batch = flows(4)
+    columns = [
+        pa.array([0, largest[f.type] - 1, None, 1], f.type) if f.type in largest else batch[f.name]
+        for f in FLOW_SCHEMA
+    ]
+    batch = pa.record_batch(columns, schema=FLOW_SCHEMA)
+    sink = open_parquet(tmp_path, clocks)
+    sink.write(batch)
+    sink.close()
+
+    assert read(tmp_path).select(FLOW_SCHEMA.names).to_pylist() == batch.to_pylist()
