@@ -75,8 +75,8 @@ class Trial:
 
     `backlog_records` were sent but not yet received by the collector when sending ended;
     `socket_fill` is the fullest the receive buffer was, 0 to 1; `cpu_seconds` is of the collector
-    from the first record to its end, `cpu_cores` its share of processors while the load was on;
-    `reason` says why the trial failed.
+    from the first record to its end, `cpu_cores` its share of processors while the load was on,
+    `others_cores` what other processes took of its processor; `reason` says why it failed.
     """
 
     intended_fps: float
@@ -93,6 +93,7 @@ class Trial:
     socket_fill: float
     passed: bool
     cpu_cores: float = 0.0
+    others_cores: float = 0.0
     reason: str = ""
 
 

@@ -60,8 +60,9 @@ def measure(
     from clarion import measurement as kept
     from clarion import units
     from clarion.errors import UsageError
-    from clarion.measure.campaign import QUICK, STANDARD
+    from clarion.measure.campaign import QUICK, STANDARD, disturbance
     from clarion.measure.campaign import measure as run
+    from clarion.measure.interference import DISTURBED_SHARE
     from clarion.measure.show import Lines, result_lines
     from clarion.measure.trial import Setup, processors
 
@@ -91,6 +92,12 @@ def measure(
     place = kept.state_dir(state_dir) / kept.FILE_NAME
     with Lines(effort.trial_s) as lines:
         found = run(setup, effort, lines, fps_max=most)
+    if (others := disturbance(found.trials)) > DISTURBED_SHARE:
+        print(
+            f"clarion: other processes took {others:.0%} of the collector's processor: "
+            "capacity is that of the rest; measure again on a quiet machine",
+            file=sys.stderr,
+        )
     for path in (place, out):
         if path is not None:
             kept.write(found, path)

@@ -5,20 +5,23 @@ Rule: the search decides what to try and `trial` runs it; here are only the cloc
 the sum of what was seen. What happens is told to an observer, which draws it.
 """
 
+import contextlib
 import datetime
+import os
 import socket
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from clarion import __version__
 from clarion.errors import MeasurementError
 from clarion.measure.host import describe_host
+from clarion.measure.interference import DISTURBED_SHARE
 from clarion.measure.search import Bounds, Goal, Outcome, Step, Tried, bounds, next_step
 from clarion.measure.trial import Run, Setup, offer, run_trial
-from clarion.measurement import Measurement, Subject, Verdict
+from clarion.measurement import Host, Measurement, Subject, Trial, Verdict
 
 # Of what the tester sends flat out, what it can be trusted to send on time.
 _TRUSTED = 0.9
@@ -88,6 +91,35 @@ def measure(
         MeasurementError: a process failed, or no load passed.
     """
     deadline = clock() + effort.budget_s
+    host = describe_host()
+    with _on_processor(setup.tester_cpu):
+        runs, goal, complete = _try_all(
+            setup, effort, observer, start_fps, fps_max, deadline, clock
+        )
+    return conclude(setup, effort, goal, runs, complete=complete, host=host)
+
+
+@contextlib.contextmanager
+def _on_processor(cpu: int | None) -> Iterator[None]:
+    """Stay, and start what we start, beside the tester: the collector's processor is its own."""
+    before = os.sched_getaffinity(0)
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _try_all(
+    setup: Setup,
+    effort: Effort,
+    observer: Observer,
+    start_fps: float,
+    fps_max: float | None,
+    deadline: float,
+    clock: Callable[[], float],
+) -> tuple[list[Run], Goal, bool]:
     flat_out = calibrate(setup)
     ceiling = min(flat_out * _TRUSTED, fps_max or flat_out * _TRUSTED)
     observer.calibrated(flat_out, ceiling)
@@ -102,7 +134,7 @@ def measure(
         deadline=deadline,
         clock=clock,
     )
-    return conclude(setup, effort, goal, runs, complete=complete)
+    return runs, goal, complete
 
 
 def calibrate(setup: Setup) -> float:
@@ -154,13 +186,14 @@ def search(
 
 
 def conclude(
-    setup: Setup, effort: Effort, goal: Goal, runs: list[Run], *, complete: bool
+    setup: Setup, effort: Effort, goal: Goal, runs: list[Run], *, complete: bool, host: Host
 ) -> Measurement:
     """
     The Measurement of the runs.
 
     Capacity is the least rate offered in the trials of the highest load that passed. CPU a
     record is the most of any passing trial at half the capacity or more, memory the most of any.
+    Where other processes disturbed half of the trials the verdict is not final.
 
     Raises:
         MeasurementError: no load passed.
@@ -178,11 +211,13 @@ def conclude(
     if known.tester_limited:
         verdict = Verdict.TESTER_LIMITED
     else:
-        verdict = Verdict.FINAL if effort.thorough and complete else Verdict.INDICATIVE
+        quiet = disturbance(run.trial for run in runs) <= DISTURBED_SHARE
+        certain = effort.thorough and complete and quiet
+        verdict = Verdict.FINAL if certain else Verdict.INDICATIVE
     return Measurement(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         clarion=__version__,
-        host=describe_host(),
+        host=host,
         measured=_subject(setup, final[-1]),
         trials=tuple(run.trial for run in runs),
         capacity_fps=min(run.trial.offered_fps for run in final),
@@ -193,6 +228,11 @@ def conclude(
             [(run.trial.offered_fps, run.trial.cpu_cores) for run in passing]
         ),
     )
+
+
+def disturbance(trials: Iterable[Trial]) -> float:
+    """The median share of the collector's processor that other processes took in the trials."""
+    return statistics.median([trial.others_cores for trial in trials])
 
 
 def base_cores(points: Sequence[tuple[float, float]]) -> float:

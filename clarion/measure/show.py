@@ -8,6 +8,8 @@ import sys
 from typing import TextIO
 
 from clarion import units
+from clarion.measure.campaign import disturbance
+from clarion.measure.interference import DISTURBED_SHARE
 from clarion.measure.search import Bounds, Outcome, Step
 from clarion.measure.trial import Run
 from clarion.measurement import Measurement, Verdict
@@ -51,6 +53,8 @@ class Lines:
         """Say how the trial went."""
         trial = run.trial
         why = f": {trial.reason}" if trial.reason else ""
+        if trial.others_cores > DISTURBED_SHARE:
+            why += f"; others took {trial.others_cores:.0%} of its processor"
         self._print(
             f"trial {number:>2}  {units.format_rate(trial.intended_fps):>9}  "
             f"cpu {trial.cpu_cores:>4.0%}  buffer {trial.socket_fill:>4.0%}  "
@@ -68,6 +72,7 @@ def result_lines(measurement: Measurement) -> list[str]:
     subject, passed = measurement.measured, [t for t in measurement.trials if t.passed]
     at_least = "at least " if measurement.verdict is Verdict.TESTER_LIMITED else ""
     row = "-" if subject.row_octets is None else f"{subject.row_octets:.1f}"
+    memory = units.format_octets(measurement.rss_bytes)
     rows = (
         (
             "capacity",
@@ -77,8 +82,7 @@ def result_lines(measurement: Measurement) -> list[str]:
         (
             "cost",
             "[cpu_us_per_flow, base_cores, memory]",
-            f"{measurement.cpu_us_per_flow:.3f}, {measurement.cpu_base_cores:.3f}, "
-            f"{units.format_octets(measurement.rss_bytes)}",
+            f"{measurement.cpu_us_per_flow:.3f}, {measurement.cpu_base_cores:.3f}, {memory}",
         ),
         (
             "measured",
@@ -86,7 +90,11 @@ def result_lines(measurement: Measurement) -> list[str]:
             f"{subject.protocol}, {subject.records_per_datagram:g}, {subject.exporters}",
         ),
         ("storage", "[sink, octets/row]", f"{subject.sink}, {row}"),
-        ("trials", "[all, passed]", f"{len(measurement.trials)}, {len(passed)}"),
+        (
+            "trials",
+            "[all, passed, others' cpu]",
+            f"{len(measurement.trials)}, {len(passed)}, {disturbance(measurement.trials):.0%}",
+        ),
         (
             "host",
             "[cpu, cores, kernel]",

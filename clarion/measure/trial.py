@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from clarion.errors import MeasurementError, UsageError
 from clarion.measure.children import Child, Event, child
+from clarion.measure.interference import busy, others_share
 from clarion.measure.judge import Collected, Sample, Sent, judge
 from clarion.measure.search import Outcome
 from clarion.measurement import Trial
@@ -96,7 +97,9 @@ def run_trial(setup: Setup, fps: float, seconds: float, *, width: float) -> Run:
             ready = collector.wait_for("ready", _READY_S)
             port = _number(ready, "ipfix_port" if setup.protocol == "ipfix" else "netflow_port")
             collector.wait_for("progress", _READY_S)
+            before, used = busy(setup.collector_cpu), _cpu_seconds(collector)
             sent = offer(setup, fps, seconds, int(port))
+            others = others_share(before, busy(setup.collector_cpu), _cpu_seconds(collector) - used)
             _settle(collector, sent.records)
             collector.process.send_signal(signal.SIGTERM)
             code = collector.wait(_DRAIN_S)
@@ -105,6 +108,7 @@ def run_trial(setup: Setup, fps: float, seconds: float, *, width: float) -> Run:
                 raise collector.failed(code)
             progress = [_sample(event) for event in collector.all_of("progress")]
         trial, outcome = judge(sent, _collected(last), progress, width=width)
+        trial = replace(trial, others_cores=others)
         size = stored()
     return Run(
         trial=trial,
@@ -190,6 +194,11 @@ def _settle(collector: Child, records: int) -> None:
         if received != seen:
             seen, since = received, now
         time.sleep(_PROGRESS_S / 2)
+
+
+def _cpu_seconds(collector: Child) -> float:
+    latest = collector.latest("progress")
+    return _number(latest, "cpu_seconds") if latest else 0.0
 
 
 def _sample(event: Event) -> Sample:

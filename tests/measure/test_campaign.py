@@ -10,10 +10,12 @@ from clarion.errors import MeasurementError, UsageError
 from clarion.measure import campaign, trial
 from clarion.measure.campaign import Effort, measure
 from clarion.measure.children import child
+from clarion.measure.interference import Busy, busy, others_share
 from clarion.measure.search import Goal, Outcome
 from clarion.measure.trial import Setup, run_trial
-from clarion.measurement import Verdict
+from clarion.measurement import Host, Verdict
 
+HOST = Host(cpu_model="any", cores=2, kernel="6.1")
 FAKE = Path(__file__).with_name("fake_clarion.py")
 SETUP = Setup(sink="null:", clarion=(sys.executable, str(FAKE)))
 FAST = Effort(trial_s=0.6, width=0.5, repeats=1, budget_s=60.0, thorough=True)
@@ -184,9 +186,28 @@ def test_the_search_stops_before_its_deadline():
     assert not complete
     assert now[0] <= 45
     assert len(runs) == 4
-    got = campaign.conclude(SETUP, FAST, goal, runs, complete=complete)
+    got = campaign.conclude(SETUP, FAST, goal, runs, complete=complete, host=HOST)
     assert got.verdict is Verdict.INDICATIVE
     assert got.capacity_fps == 64_000
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(0.05, Verdict.FINAL), (0.3, Verdict.INDICATIVE)])
+def test_a_disturbed_measurement_is_not_final(others, verdict):
+    goal = Goal(start_fps=1000, ceiling_fps=1e9, width=0.5, repeats=1)
+    runs = [run_of(1000), run_of(1400, Outcome.FAILED)]
+    runs = [replace(run, trial=replace(run.trial, others_cores=others)) for run in runs]
+    got = campaign.conclude(SETUP, FAST, goal, runs, complete=True, host=HOST)
+    assert got.verdict is verdict
+
+
+def test_what_others_took_of_the_processor():
+    assert others_share(Busy(10.0, 5.0), Busy(12.0, 6.5), 1.0) == pytest.approx(0.25)
+    assert others_share(Busy(10.0, 5.0), Busy(12.0, 6.5), 1.6) == 0
+    assert others_share(None, Busy(12.0, 6.5), 1.0) == 0
+    reading = busy(min(os.sched_getaffinity(0)))
+    assert reading is None or reading.seconds > 0
+    assert busy(None) is None
+    assert busy(100_000) is None
 
 
 def test_base_cores_is_what_is_left_at_no_load():
