@@ -54,17 +54,13 @@ for _name in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; a ClarionError becomes one line on stderr and its exit code."""
+    """
+    Run the command line; a ClarionError becomes one line on stderr and its exit code.
+
+    An interrupt that a command does not handle itself ends with "Aborted" and exit code 1.
+    """
     try:
         app()
     except ClarionError as err:
         print(f"clarion: {err}", file=sys.stderr)
         sys.exit(err.exit_code)
-    except KeyboardInterrupt:
-        # Commands that drain handle it themselves; 130 is what a shell shows for SIGINT.
-        print("clarion: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read stdout has gone; what is left in its buffer must not be tried again.
-        sys.stderr.close()
-        sys.exit(1)

@@ -8,7 +8,7 @@ from the field's name. All problems are reported together.
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -197,11 +197,6 @@ def load_config(
 def flag_name(name: str) -> str:
     """Return the flag of a field, without its dashes."""
     return name.replace("_", "-")
-
-
-def defaults() -> dict[str, Any]:
-    """Return every field's default."""
-    return {name: f.default for name, f in _FIELDS.items() if f.default is not MISSING}
 
 
 def _read_file(file: Path, problems: list[str]) -> dict[str, Any]:
