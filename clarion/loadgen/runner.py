@@ -126,8 +126,8 @@ def run(
 
     Raises:
         UsageError: settings that cannot be meant together.
-        NetError: the target cannot be used at all. A failure after the first datagram ends the
-            run and is in `Totals.failure`, so that the records sent before it are still known.
+        NetError: the target cannot be used at all. A failure once records go ends the run and is
+            in `Totals.failure`, so that the records sent before it are still known.
 
     """
     if config.cpu is not None:
@@ -166,17 +166,14 @@ class _Run:
         """Send everything; the totals are complete however it ends."""
         totals, schedule = self._totals, self._script.schedule
         cpu = time.process_time()
-        try:
-            self._announce()
-            end = math.inf if schedule.total_datagrams is None else schedule.total_datagrams
-            at = 0
-            while at < end and self._ended is None:
-                last = int(min(at + self._most, end))
-                self._play(self._writer.data(at, last))
-                at = last
-            self._wait_for_end()
-        except NetError as err:
-            totals.failure = str(err)
+        self._announce()
+        end = math.inf if schedule.total_datagrams is None else schedule.total_datagrams
+        at = 0
+        while at < end and self._ended is None:
+            last = int(min(at + self._most, end))
+            self._play(self._writer.data(at, last))
+            at = last
+        self._wait_for_end()
         ended = time.monotonic() if self._ended is None else self._ended
         self._update(ended)
         totals.cpu_s = time.process_time() - cpu
@@ -209,7 +206,7 @@ class _Run:
         ends = self._sender.load(batch.octets, batch.start, batch.length, batch.exporter)
         due = self._start + batch.due[ends - 1]  # a message goes when its last datagram is due
         went = np.empty(len(batch.due))
-        sent = counted = sent_datagrams = 0
+        sent = counted = after = 0
         while sent < len(ends):
             now = time.monotonic()
             if now > self._deadline or self._stop():  # what is due by now still goes
@@ -220,17 +217,19 @@ class _Run:
             self._tick = now
             ready = int(np.searchsorted(due, now, "right"))
             if ready > sent:
-                sent += self._sender.send(sent, ready)
-            if sent:
-                after = int(ends[sent - 1])
-                went[sent_datagrams:after] = time.monotonic()
-                sent_datagrams = after
-            if now >= self._next_report or sent == len(ends) or self._ended is not None:
-                self._count(batch, counted, sent_datagrams)
-                new = slice(counted, sent_datagrams)
-                totals.lag.add(went[new] - (self._start + batch.due[new]))
-                counted = sent_datagrams
-            if now >= self._next_report:
+                try:
+                    sent += self._sender.send(sent, ready)
+                except NetError as err:
+                    totals.failure = str(err)
+                    self._end(now, stopped=False)
+                before, after = after, int(ends[sent - 1]) if sent else 0
+                went[before:after] = time.monotonic()
+            reporting = now >= self._next_report
+            if reporting or sent == len(ends) or self._ended is not None:
+                self._count(batch, counted, after)
+                totals.lag.add(went[counted:after] - (self._start + batch.due[counted:after]))
+                counted = after
+            if reporting:
                 self._update(now)
                 self._report(totals)
                 self._next_report = now + _REPORT_S

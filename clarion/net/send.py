@@ -143,8 +143,8 @@ class Sender:
         """
         Send messages [first, last) of the loaded batch.
 
-        Returns how many went: fewer where the kernel had no room for a while. Raises NetError
-        where it refuses for good.
+        Returns how many went: fewer where the kernel had no room for a while, or refused one
+        after the first. Raises NetError where it refuses the first.
         """
         if self._socket is None:
             raise ValueError("sender is not open")
@@ -156,6 +156,8 @@ class Sender:
                 idle_since = None
             except OSError as err:
                 if err.errno not in _PASSING:
+                    if at > first:
+                        break  # what went is told; the next call meets the error again
                     raise NetError(f"cannot send to {self._url}: {_reason(err)}") from err
                 self.retries += 1
                 now = time.monotonic()
