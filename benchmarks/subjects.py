@@ -81,7 +81,7 @@ class Clarion:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open until `stop`
         self._process = _Process(
             [sys.executable, "-m", "clarion", "collect", "--json", "--bind-host", "127.0.0.1",
-             "--netflow-port", "0", "--ipfix-port", "0", "--sink", sink,
+             "--netflow-port", "0", "--sflow-port", "0", "--ipfix-port", "0", "--sink", sink,
              "--udp-rcvbuf", str(self._rcvbuf)],
             cpu, self._errors.fileno(),
         )  # fmt: skip

@@ -82,7 +82,7 @@ def collector(*arguments: str, host: str = "127.0.0.1") -> Iterator[Collector]:
             process = subprocess.Popen(
                 [
                     *CLARION, "collect", "--json", "--bind-host", host,
-                    "--netflow-port", "0", "--ipfix-port", "0", *arguments,
+                    "--netflow-port", "0", "--ipfix-port", "0", "--sflow-port", "0", *arguments,
                 ],
                 stdout=subprocess.PIPE, stderr=stream, text=True, cwd=place,
             )  # fmt: skip

@@ -26,6 +26,9 @@ def collect(
         str | None,
         typer.Option(metavar="PORT", help="Another; each takes every protocol. [4739]"),
     ] = None,
+    sflow_port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="Another, for sFlow by custom. [6343]")
+    ] = None,
     backend_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Backend to post to; the same as a sink.")
     ] = None,

@@ -119,6 +119,7 @@ class CollectorConfig:
     bind_host: str = _setting(_text, default="0.0.0.0")
     netflow_port: int = _setting(_integer(0, 65535), default=2055)
     ipfix_port: int = _setting(_integer(0, 65535), default=4739)
+    sflow_port: int = _setting(_integer(0, 65535), default=6343)
     sink: tuple[str, ...] = _setting(_texts, default=())
     backend_url: str | None = _setting(_text, default=None)
     batch_size: int = _setting(_integer(1), default=1000)

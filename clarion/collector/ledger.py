@@ -9,7 +9,7 @@ delivered is the least, failed the most of theirs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from clarion.collector.delivery import Delivery, Lane
@@ -28,7 +28,7 @@ class Bucket(NamedTuple):
 BUCKETS: Final[dict[str, Bucket]] = {
     "kernel_dropped": Bucket("datagrams", "the socket's receive buffer was full"),
     "truncated": Bucket("datagrams", "longer than a receive slot"),
-    "malformed": Bucket("datagrams", "no usable NetFlow or IPFIX header"),
+    "malformed": Bucket("datagrams", "no usable NetFlow, IPFIX or sFlow header"),
     "refused": Bucket("datagrams", "from one exporter or domain too many"),
     "decode_failed": Bucket("datagrams", "a fault of the decoder; see the log"),
     "rejected": Bucket("sets", "a length that does not fit its datagram"),
@@ -125,10 +125,16 @@ class Ledger:
             "late_records": tally.late_records,
             "templates": self.intake.templates,
             "datagrams_by_version": {
+                "v1": tally.datagrams_v1,
                 "v5": tally.datagrams_v5,
+                "v7": tally.datagrams_v7,
                 "v9": tally.datagrams_v9,
                 "ipfix": tally.datagrams_ipfix,
+                "sflow": tally.datagrams_sflow,
             },
+            "counter_samples": tally.counter_samples,
+            # What the exporters' sequence numbers say was lost on the way here, or in the socket.
+            "sequence": asdict(self.intake.sequence.table().totals()),
             "octets_received": self.intake.receiver.octets,
             "receive_batches": self.intake.receiver.batches,
             "queue_peak_octets": self.queue.peak_octets,

@@ -18,6 +18,7 @@ from clarion.collector.handover import Chunk, HandoverQueue
 from clarion.net.receive import Receiver
 from clarion.wire.batch import DatagramBatch
 from clarion.wire.decode import Decoder
+from clarion.wire.sequence import SequenceTracker
 from clarion.wire.tally import Tally
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Intake:
         self.decoder = decoder
         self.tally = Tally()
         self.exporters = ExporterCounts()
+        self.sequence = SequenceTracker()
         self.templates = 0
         self.queue_full = 0
         self.decode_failed = 0
@@ -116,6 +118,7 @@ class Intake:
             self.tally += decoded.tally
             self.templates += len(decoded.templates)
             self.exporters.add(decoded, len(self.decoder.sessions))
+            self.sequence.observe(decoded)
             if decoded.records:
                 if not self.pending.records:
                     self._since = time.monotonic()

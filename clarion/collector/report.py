@@ -9,7 +9,7 @@ from clarion.collector.ledger import BUCKETS
 
 def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of a summary as `Ledger.summary` and the service make it."""
-    versions = summary["datagrams_by_version"]
+    versions = {name: n for name, n in summary["datagrams_by_version"].items() if n}
     losses: dict[str, int] = summary["losses"]
     lost = sum(n for name, n in losses.items() if BUCKETS[name].unit == "records")
     yield _row(
@@ -32,6 +32,9 @@ def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
             yield f"lost        {name}: {n:,} {bucket.unit} ({bucket.meaning})"
     if not any(losses.values()):
         yield "lost        nothing"
+    sequence = dict(summary["sequence"])
+    if sequence.pop("datagrams"):
+        yield _row("sequence", **sequence)
     for sink in summary["sinks"]:
         counts = {name: sink[name] for name in ("delivered", "failed", "pending")}
         yield _row("sink", **counts) + f"  {sink['sink']}"

@@ -130,13 +130,10 @@ def collect(config: CollectorConfig, *, json_lines: bool = False) -> tuple[dict[
 
 
 def open_listeners(config: CollectorConfig) -> list[Listener]:
-    """Open the NetFlow and the IPFIX socket, one for both where their ports are the same."""
-    ports = [config.netflow_port, config.ipfix_port]
-    if ports[0] == ports[1] != 0:
-        ports.pop()
+    """Open the sockets of the NetFlow, IPFIX and sFlow ports, one where they are the same."""
     listeners: list[Listener] = []
     try:
-        for port in ports:
+        for port in _distinct(config):
             listeners.append(  # noqa: PERF401  # those opened are closed when the next one fails
                 open_listener(config.bind_host, port, receive_buffer=config.udp_rcvbuf)
             )
@@ -151,6 +148,30 @@ def open_listeners(config: CollectorConfig) -> list[Listener]:
             buffer.requested, buffer.granted, buffer.remedy,
         )  # fmt: skip
     return listeners
+
+
+def _distinct(config: CollectorConfig) -> list[int]:
+    """Return the ports to open, in the order asked for; 0, any free one, is never the same."""
+    ports: list[int] = []
+    for port in (config.netflow_port, config.ipfix_port, config.sflow_port):
+        if not port or port not in ports:
+            ports.append(port)
+    return ports
+
+
+def _bound_ports(config: CollectorConfig, listeners: Sequence[Listener]) -> dict[str, int]:
+    """Return the real port of each of the three."""
+    free = (
+        listener.port
+        for listener, port in zip(listeners, _distinct(config), strict=True)
+        if not port
+    )
+    wanted = {
+        "netflow_port": config.netflow_port,
+        "ipfix_port": config.ipfix_port,
+        "sflow_port": config.sflow_port,
+    }
+    return {name: port or next(free) for name, port in wanted.items()}
 
 
 def open_lanes(config: CollectorConfig) -> list[Lane]:
@@ -177,8 +198,7 @@ def _say_ready(
     buffer = listeners[0].buffer
     ready = {
         "event": "ready",
-        "netflow_port": listeners[0].port,
-        "ipfix_port": listeners[-1].port,
+        **_bound_ports(config, listeners),
         "bind_host": config.bind_host,
         "rcvbuf": {
             "requested": buffer.requested,

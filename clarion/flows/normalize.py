@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clarion.flows.addresses import address_text, ipv4_text, ipv6_text, mac_text
 from clarion.flows.schema import FLOW_SCHEMA, SWITCH_ID_TYPE
 from clarion.flows.times import SYSTEM_INIT, BootTimes, time_reader
-from clarion.wire.constants import PEN_CISCO, PEN_IANA, V5
+from clarion.wire.constants import PEN_CISCO, PEN_IANA, SFLOW, V5
 from clarion.wire.layout import Layout
 from clarion.wire.records import Records
 
@@ -106,6 +106,8 @@ class Normalizer:
             position = _first_integer(layout, elements)
             if position >= 0:
                 plan[name] = _unsigned(position, FLOW_SCHEMA.field(name).type)
+        if layout.version == SFLOW:
+            del plan["export_time"]  # its header has no clock
         if layout.version == V5:
             plan["sampling_interval"] = _v5_sampling
         for name, (v4, v6) in _ADDRESSES.items():

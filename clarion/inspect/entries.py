@@ -17,7 +17,7 @@ from clarion.inspect.notes import Entry, Notes, address_text
 from clarion.inspect.values import Value, columns, field_key, field_name
 from clarion.net.frames import FrameStats
 from clarion.wire.batch import DatagramBatch
-from clarion.wire.constants import IPFIX, PEN_V9_SCOPE, V5
+from clarion.wire.constants import IPFIX, PEN_V9_SCOPE, V1, V5, V7
 from clarion.wire.decode import Decoded, Decoder
 from clarion.wire.faults import Fault
 from clarion.wire.layout import Layout
@@ -161,7 +161,7 @@ def _record_entries(records: Records) -> list[tuple[_Place, Entry]]:
             "kind": "options_record" if layout.options else "record",
             "packet": packet[row],
             "set": set_number[row],
-            "flowset_id": None if layout.version == V5 else template_id[row],
+            "flowset_id": None if layout.version in (V1, V5, V7) else template_id[row],
             "index": number[row],
             "version": layout.version,
             "domain": domain[row],

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from clarion.wire.batch import V4_MAPPED_PREFIX, DatagramBatch
-from clarion.wire.constants import IPFIX, V5, V5_HEADER, V5_RECORD, V9
+from clarion.wire.constants import IPFIX, SFLOW, V1, V5, V5_HEADER, V5_RECORD, V9
 from clarion.wire.decode import Decoded
 from clarion.wire.faults import Fault
 from clarion.wire.scan import SetOutcome
@@ -110,14 +110,15 @@ class Notes:
             if not part.late:
                 np.add.at(records, part.datagram, 1)
         unknown = set(sets.datagram[np.isin(sets.outcome, _UNDECODED)].tolist())
-        for row in np.flatnonzero(headers.session >= 0).tolist():
+        numbered = (headers.session >= 0) & (headers.version != V1)
+        for row in np.flatnonzero(numbered).tolist():
             session, got = int(headers.session[row]), int(headers.sequence[row])
             expected = self._next_sequence.get(session)
             if expected is not None and expected != got:
                 jump = {"packet": int(headers.ordinal[row]), "expected": expected, "got": got}
                 self._jumps.add(jump)
-            # v9 counts datagrams, v5 and IPFIX records.
-            step = 1 if headers.version[row] == V9 else int(records[row])
+            # v9 and sFlow count datagrams, v5, v7 and IPFIX records.
+            step = 1 if headers.version[row] in (V9, SFLOW) else int(records[row])
             lost = row in unknown and headers.version[row] == IPFIX
             self._next_sequence[session] = None if lost else (got + step) & 0xFFFF_FFFF
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from clarion.inspect.notes import Entry
 from clarion.inspect.values import V9_SCOPES, Value
-from clarion.wire.constants import V9
+from clarion.wire.constants import IPFIX, SFLOW, V1, V5, V7, V9
 from clarion.wire.elements import DataType, element
 
 _TICKS: Final = {  # of a second
@@ -129,7 +129,14 @@ class TableView:
         self._console.print(Text(text, style), soft_wrap=True)
 
 
-_VERSIONS: Final = {5: "NetFlow v5", 9: "NetFlow v9", 10: "IPFIX"}
+_VERSIONS: Final = {
+    V1: "NetFlow v1",
+    V5: "NetFlow v5",
+    V7: "NetFlow v7",
+    V9: "NetFlow v9",
+    IPFIX: "IPFIX",
+    SFLOW: "sFlow v5",
+}
 
 
 def _cells(entry: Entry) -> dict[str, str]:
@@ -199,7 +206,7 @@ def _turned(table: list[list[str]]) -> list[list[str]]:
 def _summary_rows(summary: Mapping[str, Any]) -> Iterable[tuple[str, list[str], list[int]]]:
     frames, tally = summary["frames"], summary["tally"]
     unread = ("not_udp", "other_port", "malformed", "cut", "unassembled")
-    kinds = ("v5", "v9", "ipfix")
+    kinds = ("v1", "v5", "v7", "v9", "ipfix", "sflow")
     yield "frames", ["read", *unread], [frames["frames"], *(frames[name] for name in unread)]
     datagrams = [tally.get(f"datagrams_{kind}", 0) for kind in kinds]
     yield (

@@ -86,7 +86,7 @@ def run_trial(setup: Setup, fps: float, seconds: float, *, width: float) -> Run:
     with _sink(setup.sink, fps * seconds) as (uri, stored):
         command = [
             *setup.clarion, "collect", "--bind-host", "127.0.0.1", "--netflow-port", "0",
-            "--ipfix-port", "0", "--sink", uri, "--json",
+            "--ipfix-port", "0", "--sflow-port", "0", "--sink", uri, "--json",
             "--progress-interval", str(_PROGRESS_S),
             # Were we killed, it would still end.
             "--duration", f"{seconds + _READY_S + _DRAIN_S:g}s",

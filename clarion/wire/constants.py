@@ -49,3 +49,6 @@ PEN_REVERSE: Final = 29305  # RFC 5103 6.1
 PEN_V9_SCOPE: Final = -1
 
 MAX_DATAGRAM: Final = 65535
+# Sets looked for in one datagram: a real exporter has at most a set a record, about 1,000 in the
+# largest datagram.
+MAX_SETS: Final = 1024

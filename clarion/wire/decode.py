@@ -14,15 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from clarion.wire.batch import SLACK, DatagramBatch
-from clarion.wire.constants import IPFIX, SET_HEADER, V5, V9
+from clarion.wire.constants import IPFIX, SET_HEADER, SFLOW, V1, V5, V7, V9
 from clarion.wire.faults import Fault, FaultList, FaultTable
 from clarion.wire.gather import gather
 from clarion.wire.headers import Headers, read_headers
-from clarion.wire.layout import V5_LAYOUT, Layout
+from clarion.wire.layout import FIXED_LAYOUTS, Layout
 from clarion.wire.octets import Int64s, OctetReader
 from clarion.wire.records import Records
-from clarion.wire.scan import SetOutcome, SetTable, scan_sets
+from clarion.wire.scan import SET_HEADER_OCTETS, SetOutcome, SetTable, scan_sets
 from clarion.wire.sessions import Session, SessionTable
+from clarion.wire.sflow import Samples, read_samples
 from clarion.wire.tally import Tally
 from clarion.wire.templates import TemplateEvent, TemplateTable, parse_template_set
 from clarion.wire.waiting import WaitingRoom, WaitingSet
@@ -65,7 +66,7 @@ class Decoded:
 
 
 class Decoder:
-    """NetFlow v5, v9 and IPFIX datagrams to columns; holds templates and sessions."""
+    """NetFlow, IPFIX and sFlow datagrams to columns; holds templates and sessions."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -108,22 +109,23 @@ class _BatchDecoding:
         self._records: list[Records] = []
         self._events: list[TemplateEvent] = []
         self._released: list[tuple[WaitingSet, Layout]] = []
-        headers, usable = read_headers(batch, self._reader, decoder._ordinal, self._faults)
+        headers, head, usable = read_headers(batch, self._reader, decoder._ordinal, self._faults)
         decoder._ordinal += len(batch)
         session = decoder._sessions.lookup(headers.address, headers.version, headers.domain)
         refused = np.flatnonzero((session < 0) & (usable > 0))
         if len(refused):
             self._faults.add(Fault.TOO_MANY_SESSIONS, refused, np.zeros_like(refused))
             self._tally.refused += len(refused)
-            usable[refused] = 0
+            head[refused] = usable[refused] = 0
         headers.session[:] = session
         self._headers = headers
         self._count_datagrams(usable)
         self._sets = scan_sets(
-            headers, batch.start, batch.length, usable, self._reader, self._faults, self._tally
-        )
+            headers, batch.start, batch.length, head, usable,
+            self._reader, self._faults, self._tally,
+        )  # fmt: skip
         # Where each set's body begins in the buffer, and its octets.
-        head = np.where(self._sets.version == V5, 0, SET_HEADER)
+        head = SET_HEADER_OCTETS[self._sets.version]
         self._body = batch.start[self._sets.datagram] + self._sets.offset + head
         self._octets = self._sets.length - head
         self._tally.octets_set_header += int(head.sum())
@@ -151,10 +153,11 @@ class _BatchDecoding:
         )
 
     def _count_datagrams(self, usable: Int64s) -> None:
-        count = np.bincount(self._headers.version[usable > 0], minlength=IPFIX + 1)
+        count = np.bincount(self._headers.version[usable > 0], minlength=SFLOW + 1)
         tally = self._tally
-        tally.datagrams_v5, tally.datagrams_v9 = int(count[V5]), int(count[V9])
-        tally.datagrams_ipfix = int(count[IPFIX])
+        tally.datagrams_v1, tally.datagrams_v5 = int(count[V1]), int(count[V5])
+        tally.datagrams_v7, tally.datagrams_v9 = int(count[V7]), int(count[V9])
+        tally.datagrams_ipfix, tally.datagrams_sflow = int(count[IPFIX]), int(count[SFLOW])
         tally.malformed = tally.datagrams - int(count.sum()) - tally.refused
 
     def _read_templates(self, announcing: Int64s) -> None:
@@ -197,10 +200,17 @@ class _BatchDecoding:
     def _decode_data(self, data: Int64s) -> None:
         """Find each data set's layout and decode the sets of each layout together."""
         sets, tally = self._sets, self._tally
-        v5 = sets.version[data] == V5
-        if v5.any():
-            self._decode_sets(V5_LAYOUT, data[v5])
-            data = data[~v5]
+        version = sets.version[data]
+        chained = (version == V9) | (version == IPFIX)
+        if not chained.all():
+            for fixed, compiled in FIXED_LAYOUTS.items():
+                rows = data[version == fixed]
+                if len(rows):
+                    self._decode_sets(compiled, rows)
+            rows = data[version == SFLOW]
+            if len(rows):
+                self._decode_samples(rows)
+            data = data[chained]
         if not len(data):
             return
         key = self._headers.session[sets.datagram[data]] << 16 | sets.set_id[data]
@@ -247,6 +257,21 @@ class _BatchDecoding:
                 (sets.datagram[rows], sets.number[rows], sets.set_id[rows], found.count),
             )
         )
+
+    def _decode_samples(self, rows: Int64s) -> None:
+        """Decode sFlow samples at `rows` of the set table."""
+        sets, start = self._sets, self._body[rows]
+        self._tally.data_sets += len(rows)
+        samples = Samples(
+            rows, sets.set_id[rows], sets.datagram[rows], sets.offset[rows],
+            start, start + self._octets[rows],
+        )  # fmt: skip
+        for found in read_samples(
+            self._reader, self._headers, self._batch.start, samples, self._faults, self._tally
+        ):
+            one = np.ones(len(found.row), np.int64)
+            place = (sets.datagram[found.row], sets.number[found.row], sets.set_id[found.row], one)
+            self._add(Records(found.layout, self._headers, found.fixed, {}, place))
 
     def _broken(
         self, datagram: Int64s, offset: Int64s, rest: Int64s, length: Int64s, broken: "np.ndarray"

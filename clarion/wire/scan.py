@@ -5,6 +5,8 @@ Pass k reads the k-th set header of each datagram that still has one, so that th
 often as the longest chain of sets, not once a set. When few datagrams are left, they are walked
 one by one: a datagram of a thousand empty sets must not cost a thousand passes.
 
+The records of a v1, v5 or v7 datagram are taken as one set, sFlow's samples as one set each.
+
 Source: RFC 7011 3.3.2; RFC 3954 5.2, 5.3.
 """
 
@@ -19,23 +21,33 @@ from clarion.wire.constants import (
     IPFIX,
     IPFIX_OPTIONS_SET,
     IPFIX_TEMPLATE_SET,
+    MAX_SETS,
     SET_HEADER,
+    SFLOW,
+    SFLOW_SAMPLE_HEADER,
+    V1,
     V5,
-    V5_HEADER,
-    V5_RECORD,
+    V7,
     V9,
     V9_OPTIONS_SET,
     V9_TEMPLATE_SET,
 )
 from clarion.wire.faults import Fault, FaultList
-from clarion.wire.headers import Headers, header_octets
+from clarion.wire.headers import Headers
+from clarion.wire.layout import FIXED_LAYOUTS
 from clarion.wire.octets import Int64s, OctetReader
+from clarion.wire.sflow_scan import EXPANDED_COUNTER_SAMPLE, FLOW_SAMPLE, scan_samples
 from clarion.wire.tally import Tally
+
+_VERSIONS = SFLOW + 1
+# Octets before the body of a set, and octets of a record, by version; 0: none, or they differ.
+SET_HEADER_OCTETS = np.zeros(_VERSIONS, np.int64)
+SET_HEADER_OCTETS[[V9, IPFIX, SFLOW]] = SET_HEADER, SET_HEADER, SFLOW_SAMPLE_HEADER
+RECORD_OCTETS = np.zeros(_VERSIONS, np.int64)
+RECORD_OCTETS[[V1, V5, V7]] = [FIXED_LAYOUTS[version].fixed_octets for version in (V1, V5, V7)]
 
 # Below this many datagrams a pass of array operations costs more than plain Python.
 _FEW = 48
-# A real exporter has at most a set a record: about 1,000 in the largest datagram.
-MAX_SETS = 1024
 
 
 class SetOutcome(IntEnum):
@@ -54,12 +66,13 @@ class SetTable:
     """
     S sets in arrival order, as (S,) arrays.
 
-    The records of a v5 datagram are one set with id 0 and no header.
+    The records of a v1, v5 or v7 datagram are one set with id 0 and no header. A sample of sFlow
+    is a set; its id is the sample's type: enterprise (20 bits) and format (12 bits).
 
     Attributes:
         datagram: int64, row of the batch.
         number: int64, ordinal of the set in its datagram, from 0.
-        set_id: int64, 0 for v5.
+        set_id: int64, 0 for v1, v5, v7.
         version: uint16 of the datagram.
         offset: int64, octets from the start of the datagram to the set.
         length: int64, octets of the set, its header included.
@@ -85,6 +98,7 @@ def scan_sets(
     headers: Headers,
     start: Int64s,
     length: Int64s,
+    head: Int64s,
     usable: Int64s,
     reader: OctetReader,
     faults: FaultList,
@@ -97,7 +111,8 @@ def scan_sets(
         headers: (N,) message headers.
         start: (N,) int64, where each datagram begins in the buffer.
         length: (N,) int64, octets of each datagram.
-        usable: (N,) int64, octets of each message, header included; 0 for a malformed datagram.
+        head: (N,) int64, octets of each header; 0 for a datagram not to be decoded.
+        usable: (N,) int64, octets of each message, header included; 0 for one not to be decoded.
         reader: reads the buffer.
         faults: faults found are added.
         tally: its octets_header, octets_trailing, octets_malformed and sets_rejected are raised.
@@ -106,29 +121,35 @@ def scan_sets(
 
     """
     version = headers.version
-    head = header_octets(version)
     tally.octets_header += int(head.sum())
     tally.octets_malformed += int(length[usable == 0].sum())
     tally.octets_trailing += int((length - usable)[usable > 0].sum())
-    chained = np.flatnonzero(((version == V9) | (version == IPFIX)) & (usable > 0))
+    good = usable > 0
+    chained = np.flatnonzero(((version == V9) | (version == IPFIX)) & good)
     walk = _Walk(start, reader, faults, tally)
     walk.run(chained, head[chained], usable[chained])
-    v5 = np.flatnonzero((version == V5) & (usable > 0))
-    if len(v5):
-        walk.parts.append(_v5_sets(v5, headers, usable, faults, tally))
+    if len(chained) < len(version):
+        counted = np.flatnonzero((RECORD_OCTETS[version] > 0) & good)
+        if len(counted):
+            walk.parts.append(_counted_sets(counted, headers, head, usable, faults, tally))
+        sflow = np.flatnonzero((version == SFLOW) & good)
+        if len(sflow):
+            walk.parts.append(scan_samples(sflow, start, head, usable, reader, faults, tally))
     return walk.table(version)
 
 
-def _v5_sets(
-    v5: Int64s, headers: Headers, usable: Int64s, faults: FaultList, tally: Tally
+def _counted_sets(
+    rows: Int64s, headers: Headers, head: Int64s, usable: Int64s, faults: FaultList, tally: Tally
 ) -> tuple[Int64s, ...]:
-    counted = headers.count[v5].astype(np.int64)
-    fitting = np.minimum(counted, (usable[v5] - V5_HEADER) // V5_RECORD)
-    short = v5[fitting < counted]
+    """Take the records of each datagram of a version without sets as one set."""
+    counted, size = headers.count[rows].astype(np.int64), RECORD_OCTETS[headers.version[rows]]
+    room = usable[rows] - head[rows]
+    fitting = np.minimum(counted, room // size)
+    short = rows[fitting < counted]
     faults.add(Fault.COUNT_MISMATCH, short, np.full(len(short), 2))
-    tally.octets_trailing += int((usable[v5] - V5_HEADER - fitting * V5_RECORD).sum())
-    zero = np.zeros(len(v5), np.int64)
-    return v5, zero, zero, np.full(len(v5), V5_HEADER), fitting * V5_RECORD
+    tally.octets_trailing += int((room - fitting * size).sum())
+    zero = np.zeros(len(rows), np.int64)
+    return rows, zero, zero, head[rows], fitting * size
 
 
 class _Walk:
@@ -223,11 +244,15 @@ class _Walk:
         versions = version[datagram]
         outcome = np.zeros(len(datagram), np.uint8)
         options = np.zeros(len(datagram), np.bool_)
-        low = (set_id < FIRST_DATA_SET) & (versions != V5)
+        v9 = versions == V9
+        low = (set_id < FIRST_DATA_SET) & (v9 | (versions == IPFIX))
         if low.any():
-            v9 = versions == V9
             template = set_id == np.where(v9, V9_TEMPLATE_SET, IPFIX_TEMPLATE_SET)
             options = low & (set_id == np.where(v9, V9_OPTIONS_SET, IPFIX_OPTIONS_SET))
             outcome[low] = SetOutcome.RESERVED
             outcome[low & (template | options)] = SetOutcome.TEMPLATES
+        sample = versions == SFLOW
+        if sample.any():
+            known = (set_id >= FLOW_SAMPLE) & (set_id <= EXPANDED_COUNTER_SAMPLE)
+            outcome[sample & ~known] = SetOutcome.RESERVED
         return SetTable(datagram, number, set_id, versions, offset, length, outcome, options)

@@ -200,7 +200,7 @@ def test_human_summary_labels_itself():
 
     assert code == 0
     assert "records     [received, delivered, in_flight, lost]  5, 5, 0, 0" in out
-    assert "lost        malformed: 1 datagrams (no usable NetFlow or IPFIX header)" in out
+    assert "lost        malformed: 1 datagrams (no usable NetFlow, IPFIX or sFlow header)" in out
     assert "127.0.0.1" in out
 
 

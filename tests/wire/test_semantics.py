@@ -62,7 +62,7 @@ def test_v5_takes_the_records_counted_that_came():
     [
         (b"", Fault.BAD_VERSION),
         (b"\0", Fault.BAD_VERSION),
-        (b"\0\7" + bytes(60), Fault.BAD_VERSION),
+        (b"\0\6" + bytes(60), Fault.BAD_VERSION),
         (v5(0, 0)[:23], Fault.SHORT_HEADER),
         (v9()[:19], Fault.SHORT_HEADER),
         (ipfix()[:15], Fault.SHORT_HEADER),
@@ -186,6 +186,15 @@ def test_a_variable_length_past_the_set_ends_the_set_not_the_datagram():
     assert values(decoded) == [(1, b"ab"), (3, b"e")]
     assert decoded.tally.octets_malformed == 4
     assert decoded.tally.data_sets == 2
+    assert faults(decoded) == [Fault.RECORD_OVERRUN]
+
+
+@pytest.mark.parametrize("rest", [b"\2\xff", b"\2\xff\0", b"\2\xff\0\1", b"\2\1"])
+def test_a_variable_length_cut_anywhere_ends_the_set(rest):
+    announced = one_set(2, template(256, (4, 1), (82, VARIABLE)))
+    decoded = decode(ipfix(announced, one_set(256, b"\1\1a" + rest)))
+    assert values(decoded) == [(1, b"a")]
+    assert decoded.tally.octets_malformed == len(rest)
     assert faults(decoded) == [Fault.RECORD_OVERRUN]
 
 
