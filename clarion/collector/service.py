@@ -35,7 +35,7 @@ from clarion.wire.decode import Decoder
 _log = logging.getLogger(__name__)
 
 # Flow records that become columns together, and how long the first of them waits for the others.
-CHUNK_ROWS: Final = 32_768
+CHUNK_ROWS: Final = 65_536
 CHUNK_S: Final = 0.5
 # Seconds for which the delivery thread may keep the interpreter from the receive thread.
 SWITCH_S: Final = 0.001
