@@ -243,10 +243,12 @@ class _BatchDecoding:
         tally.octets_record += used
         rest = int(length.sum()) - used
         if found.broken.any():
-            rest -= self._broken(
-                sets.datagram[rows], sets.offset[rows], start + found.used, length - found.used,
-                found.broken,
-            )  # fmt: skip
+            # What is left there is no padding: zeros would have been records.
+            broken = rows[found.broken]
+            left = int((length - found.used)[found.broken].sum())
+            rest -= left
+            tally.octets_malformed += left
+            self._faults.add(Fault.RECORD_OVERRUN, sets.datagram[broken], sets.offset[broken])
         tally.octets_padding += rest
         self._add(
             Records(
@@ -272,19 +274,6 @@ class _BatchDecoding:
             one = np.ones(len(found.row), np.int64)
             place = (sets.datagram[found.row], sets.number[found.row], sets.set_id[found.row], one)
             self._add(Records(found.layout, self._headers, found.fixed, {}, place))
-
-    def _broken(
-        self, datagram: Int64s, offset: Int64s, rest: Int64s, length: Int64s, broken: "np.ndarray"
-    ) -> int:
-        """Count what is left of sets whose last record runs past their end; return its octets."""
-        malformed = 0
-        for i in np.flatnonzero(broken).tolist():
-            left = self._reader.slice(int(rest[i]), int(length[i]))
-            if len(left) >= SET_HEADER or left.strip(b"\0"):
-                malformed += len(left)
-                self._faults.add(Fault.RECORD_OVERRUN, datagram[i : i + 1], offset[i : i + 1])
-        self._tally.octets_malformed += malformed
-        return malformed
 
     def _keep_waiting(self, rows: Int64s, key: Int64s) -> None:
         sets, tally = self._sets, self._tally
